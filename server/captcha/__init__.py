@@ -1,0 +1,1 @@
+"""Kinds of captcha, one file each."""

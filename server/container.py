@@ -1,0 +1,212 @@
+"""The only file that builds things: stores, services, worker - and closes them in the reverse order."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from server.captcha.altcha import Altcha
+from server.clock import Clock
+from server.embedded import EmbeddedStores
+from server.errors import StoreTooOld, StoreUnavailable
+from server.events import EventBus
+from server.jobs import Worker
+from server.metrics import Metrics
+from server.services import Services
+from server.services.accounts import AccountService
+from server.services.captcha import Captcha, CaptchaService
+from server.services.codes import CodeService
+from server.services.countdowns import CountdownService
+from server.services.delivery import DeliveryService
+from server.services.health import HealthService
+from server.services.inbox import InboxService
+from server.services.limits import LimitService
+from server.services.mobiles import MobileService
+from server.services.passwords import PasswordService
+from server.services.sending import SendService
+from server.services.sessions import SessionService
+from server.settings import Settings, SettingsFault
+from server.sms import PROVIDERS
+from server.sms.provider import SmsProvider
+from server.sms.sandbox import Sandbox
+from server.stores.captcha import CaptchaStore
+from server.stores.codes import CodeRules, CodeStore
+from server.stores.inbox import InboxStore
+from server.stores.jobs import JobStore
+from server.stores.limits import LimitStore
+from server.stores.meta import MetaStore
+from server.stores.mongo import Mongo
+from server.stores.redis import Redis
+from server.stores.registry import RegistryStore
+from server.stores.sessions import SessionStore
+from server.stores.users import DuplicateMobiles, UserStore
+from server.tags import Tagger
+
+
+class StartFault(Exception):
+    """Why the service cannot start, in one sentence for the operator."""
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Mongo, Redis, EmbeddedStores]]:
+    """Mongo and Redis, embedded where no address is given. StartFault if one does not answer or is too old."""
+    embedded = EmbeddedStores(settings.var_dir, redis=not settings.redis_url, mongo=not settings.mongo_url)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(embedded.aclose)
+        urls = await embedded.start()
+        redis = _open_redis(settings.redis_url or urls.redis_url or "", clock)
+        stack.push_async_callback(redis.aclose)
+        mongo = _open_mongo(settings.mongo_url or urls.mongo_url or "", settings.mongo_driver)
+        stack.push_async_callback(mongo.aclose)
+        await _require_answers(settings, mongo, redis)
+        yield mongo, redis, embedded
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings,
+    *,
+    mongo: Mongo,
+    redis: Redis,
+    clock: Clock,
+    provider: SmsProvider | None = None,
+    captcha: Captcha | None = None,
+) -> AsyncIterator[Services]:
+    """One of each service, running. Tests hand in a `provider` or a cheaper `captcha`."""
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        users = UserStore(mongo)
+        await _prepare(users)
+        tagger = Tagger(await MetaStore(mongo).shared_key("mobile_tag"))
+        code_ring = settings.ring("CODE_KEYS")
+        rules = CodeRules(
+            interval_s=settings.sms_interval_s,
+            expire_s=settings.sms_expire_s,
+            enforce=settings.limits == "enforce",
+        )
+
+        events = EventBus(redis, clock=clock)
+        await events.start()
+        stack.push_async_callback(events.aclose)
+
+        inbox = InboxService(
+            store=InboxStore(redis), ring=code_ring, events=events, clock=clock, site_name=settings.site_name
+        )
+        code_store = CodeStore(redis, rules)
+        codes = CodeService(
+            store=code_store, rules=rules, ring=code_ring, tagger=tagger, events=events, metrics=metrics
+        )
+        jobs = JobStore(redis)
+        delivery = DeliveryService(
+            jobs=jobs,
+            codes=code_store,
+            rules=rules,
+            ring=code_ring,
+            provider=provider or _make_provider(settings, inbox),
+            events=events,
+            metrics=metrics,
+            site_name=settings.site_name,
+        )
+        worker = Worker(jobs, work=delivery.deliver, give_up=delivery.give_up, clock=clock, metrics=metrics)
+        countdowns = CountdownService(codes=codes, events=events, clock=clock)
+        mobiles = MobileService(registry=RegistryStore(mongo), events=events, clock=clock)
+        limits = LimitService(
+            store=LimitStore(redis),
+            tagger=tagger,
+            metrics=metrics,
+            enforce=settings.limits == "enforce",
+            captcha=settings.captcha_provider != "none",
+        )
+        captchas = CaptchaService(kind=captcha or _make_captcha(settings), store=CaptchaStore(redis), clock=clock)
+        passwords = PasswordService(
+            peppers=settings.ring("PASSWORD_PEPPERS"), cost=settings.bcrypt_cost, metrics=metrics
+        )
+        stack.callback(passwords.aclose)
+        sessions = SessionService(
+            store=SessionStore(redis),
+            ring=settings.ring("TOKEN_KEYS"),
+            issuer=settings.site_url or "urn:haoma:development",
+            clock=clock,
+        )
+        health = HealthService(
+            probes={"redis": lambda: redis.call("PING"), "mongo": users.index_present},
+            metrics=metrics,
+            clock=clock,
+        )
+        services = Services(
+            accounts=AccountService(
+                users=users, codes=codes, passwords=passwords, sessions=sessions, events=events, clock=clock
+            ),
+            captcha=captchas,
+            codes=codes,
+            countdowns=countdowns,
+            delivery=delivery,
+            health=health,
+            inbox=inbox if settings.development else None,
+            limits=limits,
+            mobiles=mobiles,
+            sending=SendService(
+                captcha=captchas,
+                mobiles=mobiles,
+                codes=codes,
+                limits=limits,
+                delivery=delivery,
+                countdowns=countdowns,
+            ),
+            sessions=sessions,
+            metrics=metrics,
+            clock=clock,
+        )
+        for running in (worker, countdowns, mobiles, health):
+            await running.start()
+            stack.push_async_callback(running.aclose)
+        if services.inbox:
+            await services.inbox.start()
+        yield services
+
+
+def _make_provider(settings: Settings, inbox: InboxService) -> SmsProvider:
+    for name in settings.sms_providers:
+        if name not in PROVIDERS:
+            raise SettingsFault(f"SMS_PROVIDERS names {name!r}; there are: {', '.join(PROVIDERS)}.")
+    return Sandbox(inbox)
+
+
+def _make_captcha(settings: Settings) -> Captcha | None:
+    if settings.captcha_provider == "none":
+        return None
+    return Altcha([key for _, key in settings.ring("CODE_KEYS").keys])
+
+
+def _open_redis(url: str, clock: Clock) -> Redis:
+    try:
+        return Redis(url, clock=clock)
+    except ValueError as fault:
+        raise StartFault(f"REDIS_URL cannot be used: {fault}.") from None
+
+
+def _open_mongo(url: str, driver: str) -> Mongo:
+    try:
+        return Mongo(url, driver)
+    except Exception as fault:  # The driver raises a dozen unrelated types for a wrong address.
+        raise StartFault(f"MONGO_URL cannot be used: {fault}.") from None
+
+
+async def _require_answers(settings: Settings, mongo: Mongo, redis: Redis) -> None:
+    try:
+        await redis.require_usable()
+        await mongo.require_usable()
+    except StoreTooOld as fault:
+        raise StartFault(str(fault)) from None
+    except StoreUnavailable as fault:
+        setting = f"{fault.store.upper()}_URL"
+        named = setting if getattr(settings, setting.lower()) else "the embedded store"
+        raise StartFault(f"{fault.store.capitalize()} does not answer ({fault}); check {named}.") from None
+
+
+async def _prepare(users: UserStore) -> None:
+    """The unique index stands before the port opens (requirements ST-7)."""
+    try:
+        await users.prepare()
+        if not await users.index_present():
+            raise StartFault("The unique index on users.mobile could not be made; look at the users collection.")
+    except DuplicateMobiles as fault:
+        raise StartFault(str(fault)) from None

@@ -1,0 +1,154 @@
+"""What happened, told to every process: publish and subscribe over Redis. A message may get lost;
+whoever listens must also look for itself now and then, and at once when `on_gap` calls."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from server.clock import Clock
+from server.errors import StoreUnavailable
+from server.logs import get_log
+from server.stores.redis import CALL_TIMEOUT_S, Redis
+from server.tasks import Tasks
+
+_log = get_log(__name__)
+Listener = Callable[[str, dict[str, Any]], None]
+
+
+class topics:  # noqa: N801 (a namespace)
+    """Names of all topics."""
+
+    MOBILES = "events:mobiles"
+    INBOX = "events:inbox"
+
+    @staticmethod
+    def sms(transaction: str) -> str:
+        """Everything about the SMS of one number: all its transactions share the first part of their id."""
+        return f"events:sms:{transaction[:8]}"
+
+
+class EventBus:
+    """One subscription connection per process; listeners are called in the loop and must not block."""
+
+    def __init__(self, redis: Redis, *, clock: Clock) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._tasks = Tasks(clock)
+        self._listeners: dict[str, list[Listener]] = defaultdict(list)
+        self._confirmed: dict[str, asyncio.Future[None]] = {}
+        self._gap_listeners: list[Callable[[], object]] = []
+        self._pubsub: PubSub | None = None
+
+    async def start(self) -> None:
+        """Begin to listen; returns when the connection stands."""
+        await self._connect()
+        self._tasks.start(self._listen())
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        await self._tasks.aclose()
+        await self._disconnect()
+
+    async def publish(self, topic: str, **data: Any) -> None:
+        """Tell every process. Never raises: a lost message is mended by whoever looks for itself."""
+        try:
+            await self._redis.call("PUBLISH", topic, orjson.dumps(data).decode())
+        except StoreUnavailable as fault:
+            _log.warning("event.lost", topic=topic.rpartition(":")[0], why=str(fault))
+
+    async def subscribe(self, topic: str, listener: Listener) -> None:
+        """Call `listener(topic, data)` from now on; StoreUnavailable if that cannot be promised."""
+        self._listeners[topic].append(listener)
+        if topic in self._confirmed:
+            await asyncio.shield(self._confirmed[topic])
+            return
+        done = self._confirmed[topic] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                await self._send_subscribe(topic)
+                await asyncio.shield(done)
+        except (RedisError, OSError, TimeoutError) as fault:
+            done.cancel()
+            self._confirmed.pop(topic, None)
+            self._listeners[topic].remove(listener)
+            raise StoreUnavailable("redis", type(fault).__name__) from fault
+
+    async def unsubscribe(self, topic: str, listener: Listener) -> None:
+        """End what `subscribe` began."""
+        if listener in self._listeners[topic]:
+            self._listeners[topic].remove(listener)
+        if self._listeners[topic]:
+            return
+        del self._listeners[topic]
+        self._confirmed.pop(topic, None)
+        try:
+            if self._pubsub is not None:
+                await self._pubsub.unsubscribe(topic)
+        except (RedisError, OSError):
+            pass  # The reader sees the same fault and connects afresh, without this topic.
+
+    def on_gap(self, listener: Callable[[], object]) -> None:
+        """Call `listener` whenever messages may have been lost."""
+        self._gap_listeners.append(listener)
+
+    async def _send_subscribe(self, topic: str) -> None:
+        if self._pubsub is None:
+            raise ConnectionError("not connected")
+        await self._pubsub.subscribe(topic)
+
+    async def _connect(self) -> None:
+        self._client = self._redis.dedicated()
+        self._pubsub = self._client.pubsub()
+        # Without any topic the reader would end at once.
+        await self._pubsub.subscribe("events:none", *self._listeners)
+
+    async def _disconnect(self) -> None:
+        if self._pubsub is None:
+            return
+        pubsub, self._pubsub = self._pubsub, None
+        try:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
+            await self._client.aclose()
+        except (RedisError, OSError):
+            pass
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                if self._pubsub is None:
+                    await self._connect()
+                    self._tell_gap()
+                await self._read()
+            except (RedisError, OSError) as fault:
+                _log.warning("events.disconnected", why=type(fault).__name__)
+                await self._disconnect()
+                await self._clock.sleep(0.5)
+
+    async def _read(self) -> None:
+        assert self._pubsub is not None
+        async for message in self._pubsub.listen():
+            topic = message["channel"]
+            if message["type"] == "subscribe" and topic in self._confirmed:
+                self._confirm(topic)
+            elif message["type"] == "message":
+                self._tell(topic, orjson.loads(message["data"]))
+
+    def _confirm(self, topic: str) -> None:
+        if not self._confirmed[topic].done():
+            self._confirmed[topic].set_result(None)
+
+    def _tell(self, topic: str, data: dict[str, Any]) -> None:
+        for listener in [*self._listeners.get(topic, ())]:
+            try:
+                listener(topic, data)
+            except Exception:
+                _log.exception("event.listener_failed", topic=topic.rpartition(":")[0])
+
+    def _tell_gap(self) -> None:
+        for listener in self._gap_listeners:
+            listener()

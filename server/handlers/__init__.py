@@ -1,0 +1,1 @@
+"""The edge: HTTP and websockets. Handlers declare and delegate."""

@@ -1,0 +1,119 @@
+"""Any operation over REST."""
+
+import re
+from typing import Any
+
+from tornado.web import stream_request_body
+
+from server import strict_json
+from server.edge import Edge
+from server.errors import AppError
+from server.handlers.base import BaseHandler
+from server.i18n import localised
+from server.operations import Dispatcher, Operation, Reply
+from server.services.sessions import IDLE_S
+
+BODY_MAX_BYTES = 16 * 1024
+_JSON = re.compile(r"application/json(?:\s*;\s*charset=utf-8)?", re.ASCII | re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+@stream_request_body
+class ApiHandler(BaseHandler):
+    """All operations of one path, by method. The body is streamed so that a large one is refused unread."""
+
+    def initialize(  # type: ignore[override]
+        self, dispatcher: Dispatcher, edge: Edge, path: str, operations: dict[str, Operation], page: str = ""
+    ) -> None:
+        """`path` is the pattern of this address; `page` where a browser that opens it is sent."""
+        super().initialize(dispatcher, edge)
+        self.path_pattern = path
+        self._operations = operations
+        self._page = page
+        self._body = bytearray()
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Vary", "Accept-Language, Origin, Cookie")
+        if self.request.method not in self._operations:
+            if self.request.method == "GET" and self._page:
+                self.redirect(self._page + (f"?{self.request.query}" if self.request.query else ""))
+                return
+            raise AppError("method_not_allowed")
+        if int(self.request.headers.get("Content-Length", "0") or 0) > BODY_MAX_BYTES:
+            raise AppError("payload_too_large")
+        if self.request.method == "POST" and not _JSON.fullmatch(self.request.headers.get("Content-Type", "")):
+            raise AppError("unsupported_media_type")
+        if self._operations[self.request.method].uses_cookie:
+            self._require_own_origin()
+
+    def allowed_methods(self) -> list[str]:
+        return sorted(self._operations)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Part of a body; Tornado closes a connection whose answer came before its body ended."""
+        if len(self._body) + len(chunk) <= BODY_MAX_BYTES:
+            self._body += chunk
+        elif not self._finished:
+            self.send_error(413)
+
+    async def get(self, **path: str) -> None:
+        await self._answer(path)
+
+    async def post(self, **path: str) -> None:
+        await self._answer(path)
+
+    async def _answer(self, path: dict[str, str]) -> None:
+        operation = self._operations[self.request.method or ""]
+        assert operation.rest is not None
+        caller = self.make_caller("rest")
+        reply = await self.dispatcher.run(operation, caller, self._read(operation) | path)
+        if operation.rest.judge:
+            operation.rest.judge(reply.data)
+        self._set_refresh(reply)
+        self.set_status(operation.rest.status)
+        if operation.rest.status != 204:
+            self.finish_json(localised(reply.data, caller.locale))
+
+    def _read(self, operation: Operation) -> dict[str, Any]:
+        if self.request.method == "GET":
+            return self._read_query(operation)
+        try:
+            return strict_json.loads(bytes(self._body))
+        except ValueError:
+            raise AppError("json_invalid") from None
+
+    def _read_query(self, operation: Operation) -> dict[str, Any]:
+        """Declared fields only; numbers are written in digits there. `lang` is nobody's field."""
+        declared = self.dispatcher.fields(operation).keys()
+        given = {name: self.get_query_argument(name, strip=False) for name in self.request.query_arguments}
+        data: dict[str, Any] = {name: _number_or_text(name, text) for name, text in given.items() if name in declared}
+        if "captcha" in declared and "X-Captcha" in self.request.headers:
+            data["captcha"] = self.request.headers["X-Captcha"]
+        return data
+
+    def _require_own_origin(self) -> None:
+        """A cookie travels by itself, so the page that sends it must be ours."""
+        origin = self.request.headers.get("Origin")
+        same_origin = self.request.headers.get("Sec-Fetch-Site") == "same-origin"
+        if not (self.edge.knows_origin(origin) if origin else same_origin):
+            raise AppError("origin_refused")
+
+    def _set_refresh(self, reply: Reply) -> None:
+        if reply.refresh is None:
+            return
+        options: dict[str, Any] = {
+            "path": "/",
+            "httponly": True,
+            "samesite": "Strict",
+            "secure": self.edge.secure,
+        }
+        if reply.refresh:
+            self.set_cookie(self.refresh_cookie, reply.refresh, max_age=IDLE_S, **options)
+        else:
+            self.clear_cookie(self.refresh_cookie, **options)
+
+
+def _number_or_text(name: str, text: str) -> int | str:
+    return int(text) if name in ("after", "wait") and _DIGITS.fullmatch(text) else text

@@ -1,0 +1,164 @@
+"""What every handler does first and last: headers, host, caller, errors in one shape."""
+
+import secrets
+from typing import Any
+
+import orjson
+from tornado.web import HTTPError, RequestHandler
+
+from server.caller import Caller
+from server.edge import Edge
+from server.errors import AppError
+from server.i18n import LOCALES, error_body, pick_locale
+from server.logs import get_log
+from server.operations import Dispatcher
+
+_log = get_log(__name__)
+HEADERS_MAX_BYTES = 8 * 1024
+DEVICE_COOKIE = "device"
+_HTTP_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "payload_too_large",
+}
+
+
+class BaseHandler(RequestHandler):
+    """Handlers get what they need through `initialize`; nothing is looked up elsewhere."""
+
+    checks_host = True
+
+    def initialize(self, dispatcher: Dispatcher, edge: Edge) -> None:
+        self.dispatcher = dispatcher
+        self.services = dispatcher.services
+        self.edge = edge
+
+    def set_default_headers(self) -> None:
+        """Runs before `initialize`, and again for error pages."""
+        self.csp_nonce = secrets.token_urlsafe(16)
+        # A request that is refused before it is routed has no Host we could trust.
+        host = self.request.host if self.request.host.replace(".", "").replace(":", "").isalnum() else ""
+        self.request_id = getattr(self, "request_id", "") or secrets.token_hex(8)
+        for name, value in _security_headers(self.csp_nonce, host).items():
+            self.set_header(name, value)
+        self.set_header("X-Request-Id", self.request_id)
+        self.clear_header("Server")
+
+    async def prepare(self) -> None:
+        """The checks that no request is spared."""
+        if self.checks_host and not self.edge.knows_host(self.request):
+            raise AppError("host_unknown")
+        if sum(len(name) + len(value) + 4 for name, value in self.request.headers.get_all()) > HEADERS_MAX_BYTES:
+            raise AppError("headers_too_large")
+
+    def pick_locale(self) -> str:
+        """`?lang=`, else what the browser asks for, else Chinese."""
+        lang = self.get_query_argument("lang", "")
+        return pick_locale(lang, self.request.headers.get("Accept-Language", ""))
+
+    def make_caller(self, transport: str) -> Caller:
+        """Who is asking, for the operations."""
+        return Caller(
+            address=self.edge.client_address(self.request),
+            request_id=self.request_id,
+            locale=self.pick_locale(),
+            device=self.get_cookie(DEVICE_COOKIE) or "",
+            refresh=self.get_cookie(self.refresh_cookie) or "",
+            transport=transport,
+        )
+
+    @property
+    def refresh_cookie(self) -> str:
+        """The name says what browsers then enforce; over plain http, in development, it cannot."""
+        return "__Host-refresh" if self.edge.secure else "refresh"
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """One shape for all errors (interface.md)."""
+        fault = self.fault_of(status_code, kwargs.get("exc_info"))
+        self.set_status(fault.refusal.status)
+        if "retry_after" in fault.params:
+            self.set_header("Retry-After", str(fault.params["retry_after"]))
+        if fault.code == "method_not_allowed":
+            self.set_header("Allow", ", ".join(self.allowed_methods()))
+        self.set_header("Cache-Control", "no-store")
+        self.finish_fault(fault)
+
+    def allowed_methods(self) -> list[str]:
+        """What may be done at this address."""
+        names = [name.lower() for name in self.SUPPORTED_METHODS]
+        return [name.upper() for name in names if getattr(type(self), name) is not getattr(RequestHandler, name)]
+
+    def finish_fault(self, fault: AppError) -> None:
+        """JSON here, a page in `pages.py`."""
+        self.finish_json({"error": error_body(fault, self.pick_locale_safely(), self.request_id)})
+
+    def finish_json(self, body: Any) -> None:
+        """End with `body` as JSON."""
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.finish(orjson.dumps(body))
+
+    def compute_etag(self) -> str | None:
+        """No hash of an answer leaves us (requirements API-7); static files have their own."""
+        return None
+
+    def pick_locale_safely(self) -> str:
+        """An error about a broken query must not fail on that query."""
+        try:
+            return self.pick_locale()
+        except HTTPError:
+            return pick_locale("", self.request.headers.get("Accept-Language", ""))
+
+    def fault_of(self, status_code: int, exc_info: Any) -> AppError:
+        """What went wrong, as one of ERRORS."""
+        fault = exc_info[1] if exc_info else None
+        if isinstance(fault, AppError):
+            return fault
+        if status_code in _HTTP_CODES:
+            return AppError(_HTTP_CODES[status_code])
+        return AppError("request_invalid" if status_code < 500 else "internal_error")
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Refusals are told to the client and counted; only what we did not expect has a traceback."""
+        if not isinstance(value, AppError | HTTPError):
+            _log.error("request.failed", request_id=self.request_id, exc_info=(typ, value, tb))
+
+    def language_tag(self) -> str:
+        """The page's `lang`."""
+        return LOCALES[self.pick_locale()]
+
+    def data_received(self, chunk: bytes) -> Any:
+        """Only streaming handlers read bodies."""
+
+
+def _security_headers(nonce: str, host: str) -> dict[str, str]:
+    sockets = f" ws://{host} wss://{host}" if host else ""
+    policy = (
+        "default-src 'none'",
+        f"script-src 'self' 'nonce-{nonce}'",
+        "worker-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        f"connect-src 'self'{sockets}",
+        "object-src 'none'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+    return {
+        "Content-Security-Policy": "; ".join(policy),
+        "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    }
+
+
+class NotFoundHandler(BaseHandler):
+    """Every address that is not ours."""
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        raise AppError("not_found")

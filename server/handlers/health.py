@@ -1,0 +1,43 @@
+"""/healthz, /readyz, /metrics and the public keys. Probes know us by address, so any Host will do."""
+
+from server.handlers.base import BaseHandler
+
+
+class HealthHandler(BaseHandler):
+    """Alive: the loop turns."""
+
+    checks_host = False
+
+    async def get(self) -> None:
+        self.set_header("Cache-Control", "no-store")
+        self.finish_json({"status": "ok"})
+
+
+class ReadyHandler(BaseHandler):
+    """Can serve: the stores answer, the unique index is there, we are not going away."""
+
+    checks_host = False
+
+    async def get(self) -> None:
+        against = await self.services.health.ready()
+        self.set_header("Cache-Control", "no-store")
+        self.set_status(503 if against else 200)
+        self.finish_json({"status": "not ready" if against else "ready", "waiting_for": against})
+
+
+class MetricsHandler(BaseHandler):
+    """Prometheus."""
+
+    checks_host = False
+
+    async def get(self) -> None:
+        self.set_header("Content-Type", "text/plain; version=1.0.0; charset=utf-8")
+        self.finish(self.services.metrics.exposition())
+
+
+class KeysHandler(BaseHandler):
+    """The JWK set with which anybody can verify our access tokens."""
+
+    async def get(self) -> None:
+        self.set_header("Cache-Control", "public, max-age=300")
+        self.finish_json(self.services.sessions.public_keys())

@@ -1,0 +1,51 @@
+"""The sandbox's phone. These routes do not exist in production."""
+
+from typing import Any
+
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from server.errors import AppError
+from server.handlers.base import BaseHandler
+from server.schemas.envelope import frame
+
+
+class InboxJsonHandler(BaseHandler):
+    """`GET /dev/inbox.json`, newest first, for scripts."""
+
+    async def get(self) -> None:
+        assert self.services.inbox is not None
+        self.set_header("Cache-Control", "no-store")
+        self.finish_json(await self.services.inbox.newest())
+
+
+class InboxSocket(BaseHandler, WebSocketHandler):
+    """Shows each SMS as it arrives."""
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        if not self.edge.knows_origin(self.request.headers.get("Origin", "")):
+            raise AppError("origin_refused")
+
+    def check_origin(self, origin: str) -> bool:
+        return True
+
+    async def open(self, *args: str, **kwargs: str) -> None:
+        assert self.services.inbox is not None
+        self.services.inbox.listen(self._show)
+        self._send("inbox.snapshot", {"messages": await self.services.inbox.newest()})
+
+    def on_message(self, message: str | bytes) -> None:
+        """Nothing to ask for."""
+
+    def on_close(self) -> None:
+        assert self.services.inbox is not None
+        self.services.inbox.forget(self._show)
+
+    def _show(self, message: dict[str, Any]) -> None:
+        self._send("inbox.message", message)
+
+    def _send(self, kind: str, data: dict[str, Any]) -> None:
+        try:
+            self.write_message(frame(kind, None, data).decode()).add_done_callback(lambda sent: sent.exception())
+        except WebSocketClosedError:
+            pass

@@ -1,0 +1,189 @@
+"""Any operation over a websocket, and the pushes to its page."""
+
+import asyncio
+import dataclasses
+import random
+from typing import Any
+
+from marshmallow import Schema, ValidationError
+from tornado.iostream import StreamBufferFullError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from server import strict_json
+from server.edge import Edge
+from server.errors import AppError
+from server.handlers.base import BaseHandler
+from server.i18n import error_body, localised
+from server.operations import OPERATIONS, Dispatcher
+from server.schemas.code import CountdownTick, SmsState
+from server.schemas.envelope import Envelope, frame
+from server.schemas.events import Closing, MobileChanged, StoreHealth
+from server.services.limits import SOCKET_CHECKS, SOCKET_MESSAGES, LocalRate
+
+FIRST_MESSAGE_S = 10
+IDLE_S = 600
+WRITE_BUFFER_MAX = 256 * 1024
+SOCKETS_MAX = 10_000
+_ENVELOPE = Envelope()
+_PUSHES: dict[str, Schema] = {
+    "mobile.taken": MobileChanged(),
+    "mobile.freed": MobileChanged(),
+    "sms.state": SmsState(),
+    "countdown.tick": CountdownTick(),
+    "server.closing": Closing(),
+    "degraded": StoreHealth(),
+    "restored": StoreHealth(),
+}
+
+
+class OpenSockets(set["PageSocket"]):
+    """The pages open in this process."""
+
+    def broadcast(self, kind: str, what: str) -> None:
+        """Tell all of them how a store is."""
+        for socket in [*self]:
+            socket.push(kind, {"what": what})
+
+    def announce_end(self) -> None:
+        """Ask everybody to come back, at different moments."""
+        for socket in [*self]:
+            socket.push("server.closing", {"retry_after": random.randint(1, 10)})  # noqa: S311 (jitter)
+
+    def close_all(self) -> None:
+        """Send everybody away."""
+        for socket in [*self]:
+            socket.close(1001, "going away")
+
+
+class PageSocket(BaseHandler, WebSocketHandler):
+    """One page. What it may ask is in OPERATIONS; the one `try` around a message is here."""
+
+    def initialize(  # type: ignore[override]
+        self, dispatcher: Dispatcher, edge: Edge, sockets: OpenSockets, enforce: bool
+    ) -> None:
+        super().initialize(dispatcher, edge)
+        self._sockets = sockets
+        self._messages = LocalRate(SOCKET_MESSAGES, enforce)
+        self._checks = LocalRate(SOCKET_CHECKS, enforce)
+        self._gone = False
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        self._require_own_origin()
+        if len(self._sockets) >= SOCKETS_MAX:
+            raise AppError("busy", retry_after=5)
+        await self.dispatcher.admit_socket(self.edge.client_address(self.request))
+
+    def check_origin(self, origin: str) -> bool:
+        """Judged in `prepare`, where Tornado's own exceptions do not apply."""
+        return True
+
+    def _require_own_origin(self) -> None:
+        """Exactly one of our origins; without any only a program that holds an access token (interface.md)."""
+        origin = self.request.headers.get("Origin")
+        if origin is not None:
+            if not self.edge.knows_origin(origin):
+                raise AppError("origin_refused")
+            return
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise AppError("origin_refused")
+        self.services.sessions.authenticate(token)
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        self._stream = self.ws_connection.stream  # type: ignore[union-attr]
+        self._stream.max_write_buffer_size = WRITE_BUFFER_MAX  # type: ignore[union-attr]
+        self._caller = dataclasses.replace(self.make_caller("websocket"), watcher=self)
+        self._sockets.add(self)
+        self.services.metrics.pages.set(len(self._sockets))
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._patience_s = FIRST_MESSAGE_S
+        self._patience = self._loop.call_later(FIRST_MESSAGE_S, self._close_idle)
+        for store in self.services.health.degraded():
+            self.push("degraded", {"what": store})
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Exactly one answer to each message; nothing that happens here closes the socket."""
+        if isinstance(message, bytes):
+            self.close(1003, "text only")
+            return
+        self._heard()
+        frame_id: int | str | None = None
+        try:
+            request = self._read(message)
+            frame_id = request["id"]
+            kind, data = await self._answer(request)
+        except AppError as fault:
+            kind, data = "error", error_body(fault, self._caller.locale, self.request_id)
+        self._send(frame(kind, frame_id, data))
+
+    async def _answer(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        self._messages.charge()
+        operation = OPERATIONS.get(request["type"])
+        if operation is None or operation.uses_cookie:
+            raise AppError("message_unknown")
+        if operation.name == "mobile.check":
+            self.services.mobiles.unwatch(self)
+            self._checks.charge()
+        try:
+            reply = await self.dispatcher.run(operation, self._caller, request["data"])
+        finally:
+            if self._gone:  # The page left while we worked: it must not be watched for.
+                self._leave()
+        return operation.reply, localised(reply.data, self._caller.locale)
+
+    def _read(self, message: str) -> dict[str, Any]:
+        try:
+            request: dict[str, Any] = _ENVELOPE.load(strict_json.loads(message))
+        except ValidationError:
+            raise AppError("request_invalid") from None
+        except ValueError:
+            raise AppError("json_invalid") from None
+        return request
+
+    def push(self, kind: str, data: dict[str, Any]) -> None:
+        """Send what nobody asked for."""
+        shown = _PUSHES[kind].dump(data)
+        self._send(frame(kind, None, localised(shown, self._caller.locale)))
+
+    def _send(self, message: bytes) -> None:
+        """A dead page is forgotten; one that does not read is cut off, and catches up when it returns."""
+        try:
+            self.write_message(message.decode()).add_done_callback(_forget_fault)
+        except WebSocketClosedError:
+            pass
+        except StreamBufferFullError:
+            self._stream.close()  # type: ignore[union-attr]
+
+    def on_close(self) -> None:
+        self._gone = True
+        self._sockets.discard(self)
+        self.services.metrics.pages.set(len(self._sockets))
+        self._patience.cancel()
+        self._leave()
+
+    def _leave(self) -> None:
+        self.services.mobiles.unwatch(self)
+        self.services.countdowns.forget(self)
+
+    def _heard(self) -> None:
+        """Note that the page spoke. After its first message it may be silent for longer."""
+        self._heard_at = self._loop.time()
+        if self._patience_s != IDLE_S:
+            self._patience_s = IDLE_S
+            self._patience.cancel()
+            self._patience = self._loop.call_later(IDLE_S, self._close_idle)
+
+    def _close_idle(self) -> None:
+        silent_s = self._loop.time() - self._heard_at
+        if silent_s >= self._patience_s - 0.01:
+            self.close(4408, "idle")
+            return
+        self._patience = self._loop.call_later(self._patience_s - silent_s, self._close_idle)
+
+
+def _forget_fault(sent: "asyncio.Future[None]") -> None:
+    """Read the outcome of a write, so that a page that left meanwhile is not reported as a failure."""
+    if not sent.cancelled():
+        sent.exception()

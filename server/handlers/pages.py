@@ -1,0 +1,123 @@
+"""HTML pages."""
+
+import secrets
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from tornado.web import RedirectHandler, StaticFileHandler
+
+from server.edge import Edge
+from server.errors import AppError
+from server.handlers.base import DEVICE_COOKIE, BaseHandler
+from server.i18n import LOCALES, browser_texts, error_body, text
+from server.operations import Dispatcher
+
+_YEAR_S = 365 * 86400
+
+
+class PageHandler(BaseHandler):
+    """A template with what every page needs."""
+
+    def initialize(  # type: ignore[override]
+        self, dispatcher: Dispatcher, edge: Edge, page: str, config: dict[str, Any]
+    ) -> None:
+        super().initialize(dispatcher, edge)
+        self._page = page
+        self._config = config
+
+    async def get(self) -> None:
+        self._give_device()
+        self.render_page(self._page)
+
+    async def head(self) -> None:
+        await self.get()
+
+    def render_page(self, page: str, **context: Any) -> None:
+        """`templates/<page>.html`; pages are never cached, they know whether one is signed in."""
+        locale = self.pick_locale_safely()
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Vary", "Accept-Language, Cookie")
+        self.render(
+            f"{page}.html",
+            page=page,
+            _=lambda key: text(locale, key),
+            lang=LOCALES[locale],
+            site_name=self._config["site_name"],
+            csp_nonce=self.csp_nonce,
+            lang_urls={tag: f"{self.request.path}?{urlencode({'lang': tag})}" for tag in LOCALES.values()},
+            link=self._link,
+            config_json=self._browser_config(page, locale),
+            **context,
+        )
+
+    def _link(self, path: str) -> str:
+        """`path` in the language that the visitor chose, if one was chosen."""
+        return f"{path}?{urlencode({'lang': self._chosen})}" if self._chosen else path
+
+    @property
+    def _chosen(self) -> str:
+        given = self.request.query_arguments.get("lang", [b""])[0].decode(errors="replace")
+        return given if given in LOCALES.values() else ""
+
+    def _browser_config(self, page: str, locale: str) -> str:
+        config = self._config | {
+            "page": page,
+            "lang": LOCALES[locale],
+            "lang_param": self._chosen,
+            "texts": browser_texts(locale),
+            "has_session": bool(self.get_cookie(self.refresh_cookie)),
+        }
+        return orjson.dumps(config).decode().replace("<", "\\u003c")
+
+    def _give_device(self) -> None:
+        """A random name for this browser, which captchas are bound to. It says nothing else."""
+        if self.get_cookie(DEVICE_COOKIE):
+            return
+        self.set_cookie(
+            DEVICE_COOKIE,
+            secrets.token_urlsafe(16),
+            max_age=_YEAR_S,
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            secure=self.edge.secure,
+        )
+
+    def finish_fault(self, fault: AppError) -> None:
+        body = error_body(fault, self.pick_locale_safely(), self.request_id)
+        status = fault.refusal.status
+        self.render_page("error", status=status, message=body["message"], request_id=self.request_id)
+
+
+class NotFoundPage(PageHandler):
+    """An address that is not ours: a page for people, the one error shape for programs."""
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        raise AppError("not_found")
+
+    def finish_fault(self, fault: AppError) -> None:
+        if "text/html" in self.request.headers.get("Accept", ""):
+            super().finish_fault(fault)
+        else:
+            BaseHandler.finish_fault(self, fault)
+
+
+class StaticHandler(BaseHandler, StaticFileHandler):
+    """Files of `static/`, with the headers of all answers."""
+
+    def initialize(self, dispatcher: Dispatcher, edge: Edge, path: str) -> None:  # type: ignore[override]
+        BaseHandler.initialize(self, dispatcher, edge)
+        StaticFileHandler.initialize(self, path)
+
+    def compute_etag(self) -> str | None:
+        return StaticFileHandler.compute_etag(self)
+
+
+class MovedHandler(BaseHandler, RedirectHandler):
+    """The seed's addresses of pages; the query goes with them."""
+
+    def initialize(self, dispatcher: Dispatcher, edge: Edge, url: str) -> None:  # type: ignore[override]
+        BaseHandler.initialize(self, dispatcher, edge)
+        RedirectHandler.initialize(self, url, permanent=False)

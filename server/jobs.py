@@ -1,0 +1,134 @@
+"""The worker: takes jobs from the durable queue, one asyncio task each, and never loses one.
+
+A job is handed out at least once, so what it does must bear being done again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from server.clock import Clock
+from server.errors import StoreUnavailable
+from server.logs import get_log
+from server.metrics import Metrics
+from server.stores.jobs import Claim, JobStore
+from server.tasks import Tasks
+
+_log = get_log(__name__)
+Job = dict[str, str]
+
+
+class JobFailed(Exception):
+    """The job has ended in failure and must not be tried again; the message is the reason for the dead letter."""
+
+
+class Worker:
+    """Runs `work(job)` for each job, at most `concurrency` at once; `give_up(job)` after `max_tries` crashes."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        *,
+        work: Callable[[Job], Awaitable[None]],
+        give_up: Callable[[Job], Awaitable[None]],
+        clock: Clock,
+        metrics: Metrics,
+        concurrency: int = 100,
+        lease_s: float = 5,
+        max_tries: int = 5,
+    ) -> None:
+        self._store = store
+        self._work = work
+        self._give_up = give_up
+        self._clock = clock
+        self._metrics = metrics
+        self._concurrency = concurrency
+        self._lease_s = lease_s
+        self._max_tries = max_tries
+        self._supervisor = Tasks(clock)
+        self._jobs = Tasks(clock)
+        self._mine: dict[str, Claim] = {}
+        self._room = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._room.set()
+        self._idle.set()
+
+    async def start(self) -> None:
+        """Begin to take jobs."""
+        await self._store.prepare()
+        self._supervisor.keep("jobs.take", self._take, every_s=0.1)
+        self._supervisor.keep("jobs.renew", self._renew, every_s=self._lease_s / 3)
+        self._supervisor.keep("jobs.adopt", self._adopt, every_s=self._lease_s / 5)
+        self._supervisor.keep("jobs.sweep", self._store.forget_dead_consumers, every_s=600)
+
+    async def aclose(self, grace_s: float = 20) -> None:
+        """Take no more, give running jobs `grace_s`, hand the rest back to the queue."""
+        await self._supervisor.aclose()
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._idle.wait()
+        except TimeoutError:
+            _log.warning("jobs.handed_back", count=len(self._mine))
+        await self._jobs.aclose()
+        try:
+            for claim in [*self._mine.values()]:
+                await self._store.hand_back(claim)
+            await self._store.leave()
+        except StoreUnavailable as fault:
+            _log.warning("jobs.leases_left_to_lapse", why=str(fault))
+
+    async def _take(self) -> None:
+        async for claim in self._store.claims(self._free):
+            self._begin(claim)
+
+    async def _free(self) -> int:
+        await self._room.wait()
+        return self._concurrency - len(self._mine)
+
+    async def _renew(self) -> None:
+        await self._store.renew([*self._mine.values()])
+
+    async def _adopt(self) -> None:
+        """Also runs on an idle queue: a dead worker's jobs must not wait for the next visitor."""
+        if free := self._concurrency - len(self._mine):
+            for claim in await self._store.orphans(free):
+                if claim.entry not in self._mine:
+                    _log.info("job.adopted", job=claim.job_id)
+                    self._begin(claim)
+
+    def _begin(self, claim: Claim) -> None:
+        self._mine[claim.entry] = claim
+        self._idle.clear()
+        if len(self._mine) >= self._concurrency:
+            self._room.clear()
+        self._metrics.jobs.set(len(self._mine))
+        self._jobs.start(self._run(claim))
+
+    async def _run(self, claim: Claim) -> None:
+        try:
+            await self._run_once(claim)
+        except asyncio.CancelledError:
+            raise  # Still in `_mine`: it will be handed back.
+        except Exception as fault:
+            # Not acknowledged: the lease lapses and the job is tried again, here or elsewhere.
+            _log.warning("job.crashed", job=claim.job_id, why=repr(fault))
+        self._mine.pop(claim.entry, None)
+        self._room.set()
+        if not self._mine:
+            self._idle.set()
+        self._metrics.jobs.set(len(self._mine))
+
+    async def _run_once(self, claim: Claim) -> None:
+        job = await self._store.begin(claim)
+        if not job:
+            await self._store.finish(claim, dead="no record")
+            return
+        if int(job["tries"]) > self._max_tries:
+            await self._give_up(job)
+            await self._store.finish(claim, dead="tried too often")
+            return
+        try:
+            await self._work(job)
+        except JobFailed as fault:
+            await self._store.finish(claim, dead=str(fault) or "failed")
+            return
+        await self._store.finish(claim)

@@ -1,0 +1,104 @@
+"""The life of one process: open the port, serve, drain, stop."""
+
+import asyncio
+import signal
+import socket
+import sys
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+from server.app import make_app
+from server.clock import Clock
+from server.container import StartFault, open_services, open_stores
+from server.edge import make_edge
+from server.embedded import EmbeddedStores
+from server.handlers.page_socket import OpenSockets
+from server.i18n import load_texts
+from server.logs import get_log, set_up_logs
+from server.operations import Dispatcher
+from server.schemas.base import Rules
+from server.settings import Settings
+
+_log = get_log(__name__)
+HEADERS_READ_MAX_BYTES = 128 * 1024
+BODY_READ_MAX_BYTES = 1024 * 1024
+DRAIN_S = 20
+
+
+async def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or Ctrl-C (0), or until a store of ours dies (1)."""
+    set_up_logs(settings.log_format)
+    load_texts()
+    clock = Clock()
+    stop = _on_signals()
+    sockets = _bind(settings)
+    port = sockets[0].getsockname()[1]
+    async with (
+        open_stores(settings, clock) as (mongo, redis, embedded),
+        open_services(settings, mongo=mongo, redis=redis, clock=clock) as services,
+    ):
+        pages = OpenSockets()
+        services.health.on_change(pages.broadcast)
+        dispatcher = Dispatcher(services, Rules(settings.password_min, settings.password_max))
+        server = HTTPServer(
+            make_app(dispatcher, make_edge(settings, port), settings, pages),
+            max_header_size=HEADERS_READ_MAX_BYTES,
+            max_body_size=BODY_READ_MAX_BYTES,
+            body_timeout=10,
+            idle_connection_timeout=75,
+        )
+        server.add_sockets(sockets)
+        _announce(settings, port)
+        died = await _wait(stop, embedded)
+        await _drain(server, dispatcher, pages)
+    return 1 if died else 0
+
+
+def _on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _bind(settings: Settings) -> list[socket.socket]:
+    try:
+        return bind_sockets(settings.port, settings.host)
+    except OSError as fault:
+        raise StartFault(
+            f"port {settings.port} on {settings.host} cannot be used ({fault.strerror}); set PORT to a free one."
+        ) from None
+
+
+def _announce(settings: Settings, port: int) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"Haoma is ready: {settings.site_url or f'http://{host}:{port}'}/register", flush=True)
+
+
+async def _wait(stop: asyncio.Event, embedded: EmbeddedStores) -> bool:
+    """True if a store died. Half alive is worse than stopped."""
+    stopping = asyncio.create_task(stop.wait())
+    dying = asyncio.create_task(embedded.wait_died())
+    await asyncio.wait({stopping, dying}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not dying.done():
+        dying.cancel()
+        return False
+    print(f"Haoma stops: {dying.result()}", file=sys.stderr)
+    return True
+
+
+async def _drain(server: HTTPServer, dispatcher: Dispatcher, pages: OpenSockets) -> None:
+    """Not ready, no new connections, pages sent away, running requests finished."""
+    dispatcher.services.health.draining = True
+    server.stop()
+    pages.announce_end()
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            await dispatcher.idle()
+            pages.close_all()
+            await server.close_all_connections()
+    except TimeoutError:
+        _log.warning("drain.cut_short", after_s=DRAIN_S)

@@ -1,0 +1,40 @@
+"""All counters and histograms. Labels never carry a number, an address or a name."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+
+class Metrics:
+    """One set per process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.operations = Counter(
+            "haoma_operations_total",
+            "Operations by name, transport and outcome (ok or the error code)",
+            ["operation", "transport", "outcome"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "haoma_operation_seconds",
+            "Time an operation took",
+            ["operation"],
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+            registry=self.registry,
+        )
+        self.refusals = Counter(
+            "haoma_limit_refusals_total",
+            "Refusals by rate limits (with LIMITS=observe: that would have been)",
+            ["action", "dimension"],
+            registry=self.registry,
+        )
+        self.sms = Counter(
+            "haoma_sms_total", "SMS by provider and status", ["provider", "status"], registry=self.registry
+        )
+        self.pages = Gauge("haoma_pages_open", "Websockets open in this process", registry=self.registry)
+        self.jobs = Gauge("haoma_jobs_in_flight", "SMS jobs this process works on", registry=self.registry)
+        self.stores = Gauge("haoma_store_up", "1 if the store answers", ["store"], registry=self.registry)
+        self.hashing = Gauge("haoma_hashes_waiting", "Passwords being hashed or waiting", registry=self.registry)
+
+    def exposition(self) -> bytes:
+        """The Prometheus text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,278 @@
+"""All that a browser can ask: one row and one short function each, behind the websocket and REST alike."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import Schema, ValidationError
+
+from server.caller import Caller
+from server.errors import AppError, StoreUnavailable
+from server.logs import get_log
+from server.schemas.account import (
+    Empty,
+    Pong,
+    SessionLogin,
+    SessionOpened,
+    TokenRefreshed,
+    UserRegister,
+)
+from server.schemas.base import Rules, StrictSchema
+from server.schemas.code import CaptchaChallenge, CaptchaNew, SmsSend, SmsState, SmsWatch
+from server.schemas.mobile import MobileCheck, MobileChecked
+from server.services import Services
+
+_log = get_log(__name__)
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an operation answers. `refresh`: the new value of the refresh cookie, "" to clear it, None to leave it."""
+
+    data: Data
+    refresh: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The REST form of an operation. `judge` may turn a reply into the refusal that HTTP has a status for."""
+
+    method: str
+    path: str
+    status: int = 200
+    judge: Callable[[Data], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row. `uses_cookie`: it acts on the refresh cookie, so it has no websocket form and needs our own origin."""
+
+    name: str
+    schema: type[StrictSchema]
+    run: Callable[[Services, Caller, Data], Awaitable[Reply]]
+    reply: str
+    reply_schema: Schema
+    rest: Rest | None = None
+    timeout_s: float = 5
+    uses_cookie: bool = False
+
+
+async def check_mobile(services: Services, caller: Caller, data: Data) -> Reply:
+    """Is this number free? A socket then hears when that changes."""
+    await _admit(services, caller, "mobile.check", "check", data)
+    if caller.watcher is not None:
+        services.mobiles.watch(caller.watcher, data["mobile"])
+    return Reply({"mobile": data["mobile"], "available": await services.mobiles.available(data["mobile"])})
+
+
+async def new_captcha(services: Services, caller: Caller, data: Data) -> Reply:
+    """A challenge; it costs more where an address asks for much."""
+    await services.limits.charge_address("captcha.new", caller.address)
+    dearer = data["purpose"] == "register" and await services.limits.under_pressure("sms.send", caller.address)
+    return Reply(services.captcha.issue(data["purpose"], device=caller.device, dearer=dearer))
+
+
+async def send_sms(services: Services, caller: Caller, data: Data) -> Reply:
+    """Accept an SMS; its steps are pushed."""
+    return Reply(await services.sending.send(**data, caller=caller))
+
+
+async def watch_sms(services: Services, caller: Caller, data: Data) -> Reply:
+    """Where an SMS stands, and for a socket every step from now on."""
+    await services.limits.charge_address("sms.watch", caller.address)
+    if caller.watcher is not None:
+        return Reply(await services.countdowns.watch(caller.watcher, data["transaction"]))
+    return Reply(await services.codes.require_state(data["transaction"]))
+
+
+async def register_user(services: Services, caller: Caller, data: Data) -> Reply:
+    """Make the account and sign in."""
+    data.pop("agree", None)
+    await _admit(services, caller, "user.register", "register", data)
+    signed_in = await services.accounts.register(**data)
+    return Reply(signed_in.public(), refresh=signed_in.session.refresh)
+
+
+async def login(services: Services, caller: Caller, data: Data) -> Reply:
+    """Sign in."""
+    await _admit(services, caller, "session.login", "login", data)
+    signed_in = await services.accounts.login(**data)
+    return Reply(signed_in.public(), refresh=signed_in.session.refresh)
+
+
+async def refresh_session(services: Services, caller: Caller, data: Data) -> Reply:
+    """A new access token for the refresh cookie."""
+    await services.limits.charge_address("session.refresh", caller.address)
+    session = await services.sessions.refresh(caller.refresh)
+    return Reply({"token": session.token, "expires_in": session.expires_in}, refresh=session.refresh)
+
+
+async def log_out(services: Services, caller: Caller, data: Data) -> Reply:
+    """End the session of the refresh cookie."""
+    await services.sessions.end(caller.refresh)
+    return Reply({}, refresh="")
+
+
+async def ping(services: Services, caller: Caller, data: Data) -> Reply:
+    """I am here."""
+    return Reply({"server_now": round(services.clock.now(), 3)})
+
+
+async def _admit(services: Services, caller: Caller, action: str, purpose: str, data: Data) -> None:
+    """Charge the address; a captcha, which these actions need only under pressure, is spent first."""
+    answer = data.pop("captcha", None)
+    if answer:
+        await services.captcha.spend(answer, purpose, device=caller.device)
+    await services.limits.charge_address(action, caller.address, captcha_passed=bool(answer))
+
+
+def _refuse_unless_free(reply: Data) -> None:
+    if reply["available"] is None:
+        raise AppError("check_unavailable", retry_after=1)
+    if not reply["available"]:
+        raise AppError("mobile_taken")
+
+
+_OPENED, _STATE = SessionOpened(), SmsState()
+_HASHING_S = 15
+
+OPERATIONS: dict[str, Operation] = {
+    row.name: row
+    for row in (
+        Operation(
+            "mobile.check",
+            MobileCheck,
+            check_mobile,
+            "mobile.checked",
+            MobileChecked(),
+            Rest("GET", "/user/mobile/{mobile}/", judge=_refuse_unless_free),
+        ),
+        Operation(
+            "captcha.new",
+            CaptchaNew,
+            new_captcha,
+            "captcha.challenge",
+            CaptchaChallenge(),
+            Rest("GET", "/user/captcha/"),
+        ),
+        Operation("sms.send", SmsSend, send_sms, "sms.queued", _STATE, Rest("POST", "/user/sms/", 202)),
+        Operation("sms.watch", SmsWatch, watch_sms, "sms.state", _STATE, Rest("GET", "/user/sms/{transaction}/")),
+        Operation(
+            "user.register",
+            UserRegister,
+            register_user,
+            "user.registered",
+            _OPENED,
+            Rest("POST", "/user/", 201),
+            _HASHING_S,
+        ),
+        Operation(
+            "session.login",
+            SessionLogin,
+            login,
+            "session.opened",
+            _OPENED,
+            Rest("POST", "/user/login/"),
+            _HASHING_S,
+        ),
+        Operation(
+            "session.refresh",
+            Empty,
+            refresh_session,
+            "session.refreshed",
+            TokenRefreshed(),
+            Rest("POST", "/user/refresh/"),
+            uses_cookie=True,
+        ),
+        Operation(
+            "session.logout",
+            Empty,
+            log_out,
+            "session.ended",
+            Empty(),
+            Rest("POST", "/user/logout/", 204),
+            uses_cookie=True,
+        ),
+        Operation("ping", Empty, ping, "pong", Pong()),
+    )
+}
+
+
+class Dispatcher:
+    """Runs rows of OPERATIONS against one set of services, the same way for every transport."""
+
+    def __init__(self, services: Services, rules: Rules) -> None:
+        self.services = services
+        self._schemas = {name: row.schema(rules) for name, row in OPERATIONS.items()}
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no operation is running."""
+        await self._idle.wait()
+
+    async def admit_socket(self, address: str) -> None:
+        """Charge a websocket's handshake; AppError `rate_limited`."""
+        try:
+            await self.services.limits.charge_address("socket.open", address)
+        except StoreUnavailable:
+            raise AppError("unavailable", retry_after=1) from None
+
+    def fields(self, operation: Operation) -> dict[str, Any]:
+        """The request fields of an operation."""
+        return self._schemas[operation.name].load_fields
+
+    async def run(self, operation: Operation, caller: Caller, data: Data) -> Reply:
+        """The reply, ready for the wire; every fault becomes an AppError."""
+        metrics = self.services.metrics
+        started, outcome = time.perf_counter(), "ok"
+        self._running += 1
+        self._idle.clear()
+        try:
+            return await self._run(operation, caller, data)
+        except AppError as fault:
+            outcome = fault.code
+            raise
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+            metrics.operations.labels(operation.name, caller.transport, outcome).inc()
+            metrics.seconds.labels(operation.name).observe(time.perf_counter() - started)
+
+    async def _run(self, operation: Operation, caller: Caller, data: Data) -> Reply:
+        try:
+            async with asyncio.timeout(operation.timeout_s):
+                reply = await operation.run(self.services, caller, self._schemas[operation.name].load(data))
+            return Reply(operation.reply_schema.dump(reply.data), reply.refresh)
+        except AppError:
+            raise
+        except ValidationError as fault:
+            raise _field_faults(fault) from None
+        except StoreUnavailable as fault:
+            _log.warning("operation.store_unavailable", operation=operation.name, why=str(fault))
+            raise AppError("unavailable", retry_after=1) from None
+        except TimeoutError:
+            _log.warning("operation.timed_out", operation=operation.name)
+            raise AppError("busy", retry_after=2) from None
+        except Exception:
+            _log.exception("operation.failed", operation=operation.name)
+            raise AppError("internal_error") from None
+
+
+def _field_faults(fault: ValidationError) -> AppError:
+    """All faults at once; a bad mobile names the whole error."""
+    messages: dict[str, Any] = fault.normalized_messages()  # type: ignore[no-untyped-call]
+    fields = {str(name)[:64]: _flat(found) for name, found in messages.items()}
+    return AppError("mobile_invalid" if "mobile" in fields else "validation_failed", fields=fields)
+
+
+def _flat(found: Any) -> list[str]:
+    """marshmallow nests faults of keys and items; a field's list of texts is all a page needs."""
+    if isinstance(found, dict):
+        return [text for child in found.values() for text in _flat(child)]
+    return list(found)

@@ -1,0 +1,141 @@
+"""The strict schema that all others build on, and the fields of the domain: Mobile, Code, Password, …"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from server.errors import FieldFault
+
+_FAULTS: dict[str, str | list[Any] | dict[Any, Any]] = {
+    "required": "field.required",
+    "null": "field.required",
+    "invalid": "field.invalid",
+    "invalid_utf8": "field.invalid",
+    "too_large": "field.invalid",
+    "validator_failed": "field.invalid",
+}
+_SEPARATORS = str.maketrans("", "", " -")
+_MOBILE = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an operator may set about shapes."""
+
+    password_min: int = 8
+    password_max: int = 64
+
+
+class StrictSchema(Schema):
+    """Refuses fields that it does not declare. One object serves every request."""
+
+    error_messages = {"unknown": "field.unknown", "type": "field.invalid"}  # noqa: RUF012 (marshmallow's name)
+
+    class Meta:
+        unknown = RAISE
+
+    def __init__(self, rules: Rules | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.rules = rules or Rules()
+
+
+class Text(fields.String):
+    """A string and nothing that could be made into one, of at most `max_length` characters."""
+
+    default_error_messages = _FAULTS
+
+    def __init__(self, *, max_length: int = 64, **options: Any) -> None:
+        super().__init__(**options)
+        self._max_length = max_length
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        if len(value) > self._max_length:
+            raise ValidationError([FieldFault("field.too_long", max=self._max_length)])
+        return value
+
+
+class Mobile(Text):
+    """A mainland mobile number in any usual notation, made canonical: 11 ASCII digits. The only place that does."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=32, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        if isinstance(value, str) and (mobile := canonical_mobile(value)):
+            return mobile
+        raise ValidationError("field.mobile")
+
+
+def canonical_mobile(text: str) -> str | None:
+    """The 11 digits, or None (interface.md, Forms): spaces and hyphens go, then one prefix, then ASCII digits."""
+    match = _MOBILE.fullmatch(text.translate(_SEPARATORS)) if len(text) <= 32 else None
+    return match[1] if match else None
+
+
+class Account(Text):
+    """What one signs in with: a mobile in any notation, made canonical, or a username as it is."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        account = super()._deserialize(value, attr, data, **options)
+        return canonical_mobile(account) or account
+
+
+class Code(Text):
+    """An SMS code: six ASCII digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        if isinstance(value, str) and len(value) == 6 and value.isascii() and value.isdigit():
+            return value
+        raise ValidationError("field.sms_code")
+
+
+class Password(Text):
+    """A new password in NFC; its length counts code points (NIST SP 800-63B-4, 3.1.1.2)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        password = any_password(value)
+        rules: Rules = self.root.rules  # type: ignore[union-attr]
+        if not rules.password_min <= len(password) <= rules.password_max:
+            raise ValidationError(
+                [FieldFault("field.password_length", min=rules.password_min, max=rules.password_max)]
+            )
+        return password
+
+
+class KnownPassword(Text):
+    """A password to compare: whatever was once allowed is allowed here, so no rule but the safe ones."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        return any_password(value)
+
+
+def any_password(value: Any) -> str:
+    """NFC of a string without NUL and lone surrogates; ValidationError else. Nothing is trimmed or cut."""
+    if not isinstance(value, str):
+        raise ValidationError("field.invalid")
+    if len(value) > 1024:
+        raise ValidationError([FieldFault("field.too_long", max=1024)])
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValidationError("field.password_characters")
+    return unicodedata.normalize("NFC", value)
+
+
+def one_of(*choices: str) -> validate.OneOf:
+    """A validator: one of `choices`."""
+    return validate.OneOf(choices, error="field.choice")
+
+
+def transaction_field(**options: Any) -> Text:
+    """The id of an SMS transaction; one of another shape is simply unknown to the store."""
+    return Text(max_length=64, validate=validate.Regexp(r"[\x21-\x7e]+\Z", error="field.invalid"), **options)
+
+
+def captcha_field() -> Text:
+    """altcha's base64 payload."""
+    return Text(max_length=3500)

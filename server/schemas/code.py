@@ -1,0 +1,80 @@
+"""Captcha challenges and SMS codes."""
+
+from typing import Any
+
+from marshmallow import fields, validate
+
+from server.schemas.base import Mobile, StrictSchema, Text, captcha_field, one_of, transaction_field
+
+SMS_PURPOSES = ("register",)
+CAPTCHA_PURPOSES = (*SMS_PURPOSES, "check", "login")
+
+
+class CaptchaNew(StrictSchema):
+    """`captcha.new`."""
+
+    purpose = Text(required=True, validate=one_of(*CAPTCHA_PURPOSES))
+
+
+class CaptchaChallenge(StrictSchema):
+    """`captcha.challenge`, as the altcha widget takes it; provider "none" has no more."""
+
+    provider = fields.String()
+    challenge = fields.Dict()
+    expires_at = fields.Float()
+
+
+class SmsSend(StrictSchema):
+    """`sms.send`; a resend names its transaction."""
+
+    mobile = Mobile(required=True)
+    purpose = Text(required=True, validate=one_of(*SMS_PURPOSES))
+    captcha = captcha_field()
+    transaction = transaction_field()
+
+
+def _count(*validators: Any) -> fields.Integer:
+    return fields.Integer(
+        strict=True, load_default=0, validate=validators, error_messages={"invalid": "field.invalid"}
+    )
+
+
+class SmsWatch(StrictSchema):
+    """`sms.watch`; `after` is the last `seq` the page has seen, `wait` how many seconds a poll would like to wait."""
+
+    transaction = transaction_field(required=True)
+    after = _count()
+    wait = _count(validate.Range(0, 25, error="field.invalid"))
+
+
+class SmsReason(StrictSchema):
+    """Why an SMS failed."""
+
+    code = fields.String()
+    message = fields.String()
+
+
+class SmsState(StrictSchema):
+    """`sms.queued`, `sms.state` and the REST poll. Times in Unix seconds; `mobile` masked."""
+
+    transaction = fields.String()
+    seq = fields.Integer()
+    mobile = fields.String()
+    purpose = fields.String()
+    status = fields.String()
+    attempt = fields.Integer()
+    reason = fields.Nested(SmsReason, allow_none=True)
+    can_resend = fields.Boolean()
+    server_now = fields.Float()
+    resend_at = fields.Float()
+    expires_at = fields.Float()
+    attempts_left = fields.Integer()
+
+
+class CountdownTick(StrictSchema):
+    """`countdown.tick`: `remaining` in whole seconds, the last one 0."""
+
+    transaction = fields.String()
+    remaining = fields.Integer()
+    resend_at = fields.Float()
+    server_now = fields.Float()

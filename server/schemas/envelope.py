@@ -1,0 +1,33 @@
+"""The websocket frame, in and out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from marshmallow import ValidationError, fields
+
+from server.schemas.base import StrictSchema, Text
+
+
+class FrameId(fields.Field[int | str]):
+    """An integer or at most 64 printable ASCII characters, echoed in the reply."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> int | str:
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
+            return value
+        if isinstance(value, str) and 0 < len(value) <= 64 and value.isascii() and value.isprintable():
+            return value
+        raise ValidationError("field.invalid")
+
+
+class Envelope(StrictSchema):
+    """`{"type": "mobile.check", "id": 7, "data": {...}}`; `data` may be left out."""
+
+    type = Text(required=True)
+    id = FrameId(required=True)
+    data = fields.Dict(load_default=dict, error_messages={"invalid": "field.invalid", "null": "field.invalid"})
+
+
+def frame(kind: str, frame_id: int | str | None, data: Mapping[str, Any]) -> bytes:
+    """One message to the browser; a push has the id None."""
+    return orjson.dumps({"type": kind, "id": frame_id, "data": data})

@@ -1,0 +1,36 @@
+"""The rules. One of each service is built by the container and handed to whoever asks."""
+
+from dataclasses import dataclass
+
+from server.clock import Clock
+from server.metrics import Metrics
+from server.services.accounts import AccountService
+from server.services.captcha import CaptchaService
+from server.services.codes import CodeService
+from server.services.countdowns import CountdownService
+from server.services.delivery import DeliveryService
+from server.services.health import HealthService
+from server.services.inbox import InboxService
+from server.services.limits import LimitService
+from server.services.mobiles import MobileService
+from server.services.sending import SendService
+from server.services.sessions import SessionService
+
+
+@dataclass(frozen=True)
+class Services:
+    """All that operations may use. `inbox` is None outside development."""
+
+    accounts: AccountService
+    captcha: CaptchaService
+    codes: CodeService
+    delivery: DeliveryService
+    health: HealthService
+    inbox: InboxService | None
+    limits: LimitService
+    mobiles: MobileService
+    sending: SendService
+    sessions: SessionService
+    countdowns: CountdownService
+    metrics: Metrics
+    clock: Clock

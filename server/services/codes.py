@@ -1,0 +1,165 @@
+"""SMS codes: issue, verify, describe. The countdown's truth is `state()`."""
+
+import hmac
+import secrets
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from server.errors import AppError, StoreUnavailable, wait_s
+from server.events import EventBus, topics
+from server.keys import KeyRing
+from server.logs import get_log, mask
+from server.metrics import Metrics
+from server.services.otp import derive_code
+from server.stores.codes import CodeRecord, CodeRules, CodeStore, new_transaction
+from server.tags import Tagger
+
+_log = get_log(__name__)
+_REFUSALS = {"too_soon": "sms_too_soon", "limit": "sms_limit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """An accepted send: `owner` names it, and is the id of its job."""
+
+    transaction: str
+    mobile: str
+    owner: str
+    previous: tuple[str, ...]
+
+
+class CodeService:
+    """Who has been promised which code, and until when it is good."""
+
+    def __init__(
+        self,
+        *,
+        store: CodeStore,
+        rules: CodeRules,
+        ring: KeyRing,
+        tagger: Tagger,
+        events: EventBus,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._ring = ring
+        self._tagger = tagger
+        self._events = events
+        self._metrics = metrics
+
+    async def issue(self, mobile: str, purpose: str, transaction: str | None, *, locale: str) -> Send:
+        """Accept one send for `mobile`; AppError says how long to wait if it must not go out now."""
+        tag = self._tagger.tag(mobile)
+        key_id, _ = self._ring.newest
+        send = Send(transaction or new_transaction(tag), mobile, secrets.token_urlsafe(12), ())
+        issued = await self._store.issue(
+            send.transaction,
+            tag,
+            masked=mask(mobile),
+            purpose=purpose,
+            nonce=secrets.token_urlsafe(16),
+            key_id=key_id,
+            owner=send.owner,
+            resend=transaction is not None,
+            locale=locale,
+        )
+        refused = issued.verdict if issued.verdict in _REFUSALS else issued.would_refuse
+        if refused:
+            self._metrics.refusals.labels("sms.send", f"mobile_{refused}").inc()
+        if issued.verdict == "unknown":
+            raise AppError("transaction_unknown")
+        if issued.verdict in _REFUSALS:
+            raise AppError(_REFUSALS[issued.verdict], retry_after=wait_s(issued.wait_ms))
+        return Send(send.transaction, mobile, send.owner, issued.previous)
+
+    async def undo(self, send: Send) -> None:
+        """Take back an accepted send that a later limit refused."""
+        await self._store.undo(send.transaction, self._tagger.tag(send.mobile), send.owner, send.previous)
+
+    @asynccontextmanager
+    async def used(self, mobile: str, purpose: str, transaction: str, sms_code: str) -> AsyncIterator[None]:
+        """Hold a right code while the body does what it is for; a body that raises gives the code back.
+
+        AppError `sms_code_invalid` for a code that is wrong, expired, void, used, or for something else.
+        """
+        hold = await self._hold(mobile, purpose, transaction, sms_code)
+        try:
+            yield
+        except BaseException:
+            await self._settle(self._store.give_back(transaction, hold))
+            raise
+        await self._settle(self._store.finish(transaction, hold))
+
+    async def _settle(self, step: Awaitable[bool]) -> None:
+        """Let go of a hold. If Redis cannot hear it the hold lapses by itself, and an account that was made
+        refuses, by its unique index, a second one from the same transaction."""
+        try:
+            await step
+        except StoreUnavailable as fault:
+            _log.warning("code.hold_left_to_lapse", why=str(fault))
+
+    async def _hold(self, mobile: str, purpose: str, transaction: str, sms_code: str) -> str:
+        tag = self._tagger.tag(mobile)
+        hold = secrets.token_urlsafe(12)
+        verdict = "stale"
+        while verdict == "stale":
+            record = await self._store.get_record(transaction)
+            if record is None or record.fields["mobile_name"] != tag.name or record.fields["purpose"] != purpose:
+                raise AppError("sms_code_invalid")
+            right = self._derive(record, mobile) or ""
+            verdict = await self._store.hold(
+                transaction,
+                tag,
+                purpose,
+                generation=record.generation,
+                right=hmac.compare_digest(right.encode(), sms_code.encode()),
+                hold=hold,
+            )
+        if verdict == "held":
+            return hold
+        if verdict == "counted":
+            await self._events.publish(topics.sms(transaction))
+        raise AppError("sms_code_invalid")
+
+    def _derive(self, record: CodeRecord, mobile: str) -> str | None:
+        has = record.fields
+        return derive_code(
+            self._ring,
+            has["key"],
+            purpose=has["purpose"],
+            mobile=mobile,
+            transaction=record.transaction,
+            nonce=has["nonce"],
+        )
+
+    async def get_state(self, transaction: str) -> dict[str, Any] | None:
+        """What the page may know of its SMS (interface.md, State of an SMS); None if there is nothing to know."""
+        record = await self._store.get_record(transaction)
+        return self._describe(record) if record else None
+
+    async def require_state(self, transaction: str) -> dict[str, Any]:
+        """As `get_state`; AppError `transaction_unknown` instead of None."""
+        state = await self.get_state(transaction)
+        if state is None:
+            raise AppError("transaction_unknown")
+        return state
+
+    def _describe(self, record: CodeRecord) -> dict[str, Any]:
+        has = record.fields
+        return {
+            "transaction": record.transaction,
+            "seq": int(has["seq"]),
+            "mobile": has["mobile"],
+            "purpose": has["purpose"],
+            "status": has["status"],
+            "attempt": int(has["attempt"]),
+            "reason": {"code": has["reason"]} if has["reason"] else None,
+            "can_resend": record.now >= record.next_send,
+            "server_now": record.now,
+            "resend_at": record.next_send or record.now,
+            "expires_at": record.expires,
+            "attempts_left": max(0, self._rules.attempts - int(has["attempts"])),
+        }

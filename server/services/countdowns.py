@@ -1,0 +1,184 @@
+"""The SMS that a page watches: each change of its state, and the countdown that runs until the next may be sent."""
+
+import asyncio
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from server.caller import Watcher
+from server.clock import Clock
+from server.errors import StoreUnavailable
+from server.events import EventBus, topics
+from server.services.codes import CodeService
+from server.tasks import Tasks
+
+RESYNC_S = 8
+_PER_WATCHER = 4
+# A timer may fire a little early or late; within this the second it was meant for is still the one to tell.
+_SLACK_S = 0.02
+
+
+class _Watch:
+    """One transaction that pages of this process watch."""
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self.state: dict[str, Any] = {}
+        self.watchers: set[Watcher] = set()
+        self.deadline = 0.0
+        self.timer: asyncio.Handle | None = None
+        self._on_change = on_change
+
+    def listener(self, _topic: str, _data: dict[str, Any]) -> None:
+        """What the event bus calls."""
+        self._on_change()
+
+
+class CountdownService:
+    """Reads a state once per change and process, and pushes it and the ticks to every page that watches."""
+
+    def __init__(self, *, codes: CodeService, events: EventBus, clock: Clock) -> None:
+        self._codes = codes
+        self._events = events
+        self._tasks = Tasks(clock)
+        self._watches: dict[str, _Watch] = {}
+        self._watched: dict[Watcher, list[str]] = defaultdict(list)
+        self._stale: set[str] = set()
+
+    async def start(self) -> None:
+        """Begin to look after watched transactions by ourselves, in case a message gets lost."""
+        self._events.on_gap(self._refresh_all)
+        self._tasks.keep("countdowns.resync", self._resync, every_s=RESYNC_S)
+
+    async def aclose(self) -> None:
+        """Stop all countdowns."""
+        for watch in self._watches.values():
+            if watch.timer:
+                watch.timer.cancel()
+        await self._tasks.aclose()
+
+    async def watch(self, watcher: Watcher, transaction: str) -> dict[str, Any]:
+        """Tell `watcher` all that happens to this SMS from now on; answers its state.
+
+        AppError `transaction_unknown`; StoreUnavailable if it cannot be promised.
+        """
+        watch = self._watches.get(transaction) or await self._begin(transaction)
+        if transaction not in self._watched[watcher]:
+            self._watched[watcher].append(transaction)
+        watch.watchers.add(watcher)
+        try:
+            watch.state = await self._codes.require_state(transaction)
+        except BaseException:
+            await self._drop(watcher, transaction)
+            raise
+        if len(self._watched[watcher]) > _PER_WATCHER:
+            await self._drop(watcher, self._watched[watcher][0])
+        self._arm(watch)
+        return watch.state
+
+    def forget(self, watcher: Watcher) -> None:
+        """End all that this page watches."""
+        if watcher in self._watched:
+            self._tasks.start(self._unwatch(watcher))
+
+    async def _unwatch(self, watcher: Watcher) -> None:
+        for transaction in [*self._watched.get(watcher, ())]:
+            await self._drop(watcher, transaction)
+
+    async def _begin(self, transaction: str) -> _Watch:
+        watch = _Watch(lambda: self._refresh_soon(transaction))
+        await self._events.subscribe(topics.sms(transaction), watch.listener)
+        if transaction in self._watches:  # Another page was quicker.
+            await self._events.unsubscribe(topics.sms(transaction), watch.listener)
+        return self._watches.setdefault(transaction, watch)
+
+    async def _drop(self, watcher: Watcher, transaction: str) -> None:
+        mine = self._watched[watcher]
+        if transaction in mine:
+            mine.remove(transaction)
+        if not mine:
+            del self._watched[watcher]
+        watch = self._watches.get(transaction)
+        if watch is None:
+            return
+        watch.watchers.discard(watcher)
+        if not watch.watchers:
+            await self._end(transaction)
+
+    async def _end(self, transaction: str) -> None:
+        watch = self._watches.pop(transaction, None)
+        if watch is None:
+            return
+        if watch.timer:
+            watch.timer.cancel()
+        await self._events.unsubscribe(topics.sms(transaction), watch.listener)
+
+    def _refresh_soon(self, transaction: str) -> None:
+        """Several changes in a row are one reading: the latest state wins."""
+        if transaction not in self._stale:
+            self._stale.add(transaction)
+            self._tasks.start(self._refresh(transaction))
+
+    def _refresh_all(self) -> None:
+        for transaction in self._watches:
+            self._refresh_soon(transaction)
+
+    async def _resync(self) -> None:
+        for transaction in [*self._watches]:
+            await self._refresh(transaction)
+
+    async def _refresh(self, transaction: str) -> None:
+        self._stale.discard(transaction)
+        try:
+            state = await self._codes.get_state(transaction)
+        except StoreUnavailable:
+            return
+        watch = self._watches.get(transaction)
+        if watch is None or not watch.state:
+            return
+        if state is None:
+            await self._end(transaction)
+        elif state["seq"] > watch.state["seq"] or _moved(state, watch.state):
+            watch.state = state
+            self._push(watch, "sms.state", state)
+            self._arm(watch)
+
+    def _arm(self, watch: _Watch) -> None:
+        """Start or correct the countdown; each tick falls on the deadline's own part of the second."""
+        if watch.timer:
+            watch.timer.cancel()
+            watch.timer = None
+        left = watch.state["resend_at"] - watch.state["server_now"]
+        if left > 0:
+            watch.deadline = asyncio.get_running_loop().time() + left
+            # In the next turn of the loop, so that the answer to the page's own request goes first.
+            watch.timer = asyncio.get_running_loop().call_soon(self._tick, watch)
+
+    def _tick(self, watch: _Watch) -> None:
+        loop = asyncio.get_running_loop()
+        left = watch.deadline - loop.time()
+        remaining = max(0, math.ceil(left - _SLACK_S))
+        resend_at = watch.state["resend_at"]
+        self._push(
+            watch,
+            "countdown.tick",
+            {
+                "transaction": watch.state["transaction"],
+                "remaining": remaining,
+                "resend_at": resend_at,
+                "server_now": round(resend_at - max(left, 0), 3),
+            },
+        )
+        # What fell due while the loop was busy is skipped: the next tick is the next whole second from now.
+        watch.timer = loop.call_at(watch.deadline - remaining + 1, self._tick, watch) if remaining else None
+
+    def _push(self, watch: _Watch, kind: str, data: dict[str, Any]) -> None:
+        for watcher in [*watch.watchers]:
+            watcher.push(kind, data)
+
+
+def _moved(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """Whether the time of the next send is another one, say by another transaction of the same number.
+    That a time has passed is no change: the last tick said so."""
+    now = new["server_now"]
+    return bool(max(new["resend_at"], now) != max(old["resend_at"], now))

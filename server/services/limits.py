@@ -1,0 +1,131 @@
+"""Who may do what how often. The numbers are those of the table in `docs/security.md`."""
+
+import ipaddress
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from server.errors import AppError, wait_s
+from server.metrics import Metrics
+from server.stores.limits import LimitStore, Rate, Verdict
+from server.tags import Tag, Tagger
+
+HARD_FACTOR = 5
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def _address(name: str, count: int, period_s: int, burst: int) -> tuple[Rate, Rate]:
+    """Thousands of honest people share an address, so it asks for a captcha first and refuses at five times that."""
+    return (
+        Rate(f"address_{name}_soft", count, period_s, burst, soft=True),
+        Rate(f"address_{name}", count * HARD_FACTOR, period_s, burst * HARD_FACTOR),
+    )
+
+
+ADDRESS_RATES: dict[str, tuple[Rate, ...]] = {
+    "mobile.check": (*_address("minute", 60, _MINUTE, 60), *_address("day", 600, _DAY, 600)),
+    "captcha.new": _address("minute", 60, _MINUTE, 60),
+    "sms.send": _address("hour", 10, _HOUR, 5),
+    "sms.watch": _address("minute", 240, _MINUTE, 120),
+    "user.register": (*_address("hour", 5, _HOUR, 5), *_address("day", 20, _DAY, 20)),
+    "session.login": _address("minutes", 30, 5 * _MINUTE, 30),
+    "session.refresh": _address("minute", 120, _MINUTE, 60),
+    "socket.open": _address("minute", 60, _MINUTE, 60),
+}
+SERVICE_RATES = (Rate("service_minute", 60, _MINUTE, 60), Rate("service_day", 20_000, _DAY, 20_000))
+_SERVICE = Tag(slot="service", name="sms")
+# Where a captcha can be shown; elsewhere only the hard limit counts.
+_CAPTCHA_PURPOSES = {
+    "mobile.check": "check",
+    "sms.send": "register",
+    "user.register": "register",
+    "session.login": "login",
+}
+
+
+class LimitService:
+    """Charges before anything costs; AppError says the true wait."""
+
+    def __init__(self, *, store: LimitStore, tagger: Tagger, metrics: Metrics, enforce: bool, captcha: bool) -> None:
+        self._store = store
+        self._tagger = tagger
+        self._metrics = metrics
+        self._mode = "enforce" if enforce else "observe"
+        self._captcha = captcha
+
+    async def charge_address(self, action: str, address: str, *, captcha_passed: bool = False) -> None:
+        """Charge one `action` to an address. AppError `captcha_required` or `rate_limited` (SMS: `sms_limit`)."""
+        may_ask = self._captcha and action in _CAPTCHA_PURPOSES
+        verdict = await self._store.charge(
+            action,
+            self._subject(address),
+            ADDRESS_RATES[action],
+            mode=self._mode,
+            captcha_passed=captcha_passed or not may_ask,
+        )
+        self._judge(action, verdict, "sms_limit" if action == "sms.send" else "rate_limited")
+
+    async def refund_address(self, action: str, address: str) -> None:
+        """Take a charge back that a later limit made pointless."""
+        await self._store.refund(action, self._subject(address), ADDRESS_RATES[action])
+
+    async def charge_service(self) -> None:
+        """Charge one SMS to the whole service; AppError `sms_budget_exhausted`."""
+        verdict = await self._store.charge("sms.send", _SERVICE, SERVICE_RATES, mode=self._mode)
+        self._judge("sms.send", verdict, "sms_budget_exhausted")
+
+    async def under_pressure(self, action: str, address: str) -> bool:
+        """Whether this address has used up its soft limit, so that its captcha must cost more."""
+        rates = tuple(rate for rate in ADDRESS_RATES[action] if rate.soft)
+        verdict = await self._store.charge(action, self._subject(address), rates, mode="peek")
+        return verdict.outcome == "captcha"
+
+    def _subject(self, address: str) -> Tag:
+        return self._tagger.tag(f"address:{address_group(address)}")
+
+    def _judge(self, action: str, verdict: Verdict, code: str) -> None:
+        if verdict.rate is None:
+            return
+        self._metrics.refusals.labels(action, verdict.rate.dimension).inc()
+        if self._mode == "observe":
+            return
+        if verdict.outcome == "captcha":
+            raise AppError("captcha_required", purpose=_CAPTCHA_PURPOSES[action])
+        raise AppError(code, retry_after=wait_s(verdict.wait_ms))
+
+
+def address_group(address: str) -> str:
+    """What counts as one address: an IPv4 address, or the /64 that a household gets of IPv6."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
+        return str(ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
+    return str(ip)
+
+
+@dataclass(slots=True)
+class LocalRate:
+    """GCRA for one websocket, which lives in one process and so needs no store."""
+
+    rates: tuple[Rate, ...]
+    enforce: bool = True
+    now: Callable[[], float] = time.monotonic
+    _tats: dict[str, float] | None = None
+
+    def charge(self) -> None:
+        """Charge one message to all rates; AppError `rate_limited`, then none is charged."""
+        tats = self._tats = self._tats or {}
+        now_us = self.now() * 1_000_000
+        at = {rate: max(tats.get(rate.dimension, 0), now_us) for rate in self.rates}
+        wait_us = max(tat - now_us - rate.tolerance_us for rate, tat in at.items())
+        if wait_us > 0 and self.enforce:
+            raise AppError("rate_limited", retry_after=wait_s(wait_us / 1000))
+        tats.update({rate.dimension: tat + rate.emission_us for rate, tat in at.items()})
+
+
+SOCKET_MESSAGES = (Rate("second", 20, 1, 40), Rate("ten_minutes", 600, 600, 600))
+SOCKET_CHECKS = (Rate("checks", 30, _MINUTE, 30),)

@@ -1,0 +1,118 @@
+"""Is this number free, and who wants to hear when that changes."""
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+from server.caller import Watcher
+from server.clock import Clock
+from server.errors import AppError, StoreUnavailable
+from server.events import EventBus, topics
+from server.stores.registry import RegistryStore
+from server.tasks import Tasks
+
+RESYNC_S = 8
+_RESYNC_SLICE = 500
+
+
+class MobileService:
+    """Courtesy answers; the unique index decides when it counts."""
+
+    def __init__(self, *, registry: RegistryStore, events: EventBus, clock: Clock) -> None:
+        self._registry = registry
+        self._events = events
+        self._tasks = Tasks(clock)
+        self._asked: dict[str, asyncio.Future[bool | None]] = {}
+        self._watchers: dict[str, set[Watcher]] = defaultdict(set)
+        self._watched: dict[Watcher, str] = {}
+        self._told_taken: set[str] = set()
+
+    async def start(self) -> None:
+        """Begin to listen for numbers taken and freed elsewhere."""
+        await self._events.subscribe(topics.MOBILES, self._on_change)
+        self._events.on_gap(lambda: self._tasks.start(self._resync()))
+        self._tasks.keep("mobiles.resync", self._resync, every_s=RESYNC_S)
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        await self._tasks.aclose()
+
+    async def available(self, mobile: str) -> bool | None:
+        """True, False, or None if it cannot be known now. The checks of one turn of the loop share one query."""
+        if mobile not in self._asked:
+            loop = asyncio.get_running_loop()
+            if not self._asked:
+                loop.call_soon(self._ask)
+            self._asked[mobile] = loop.create_future()
+        return await asyncio.shield(self._asked[mobile])
+
+    async def require_free(self, mobile: str) -> None:
+        """AppError `mobile_taken`, or `check_unavailable` if it cannot be known."""
+        available = await self.available(mobile)
+        if available is None:
+            raise AppError("check_unavailable", retry_after=1)
+        if not available:
+            raise AppError("mobile_taken")
+
+    def watch(self, watcher: Watcher, mobile: str) -> None:
+        """Tell `watcher` when `mobile` is taken or freed, and nothing any more about the one before.
+
+        Call before `available`, so that nothing falls between.
+        """
+        self.unwatch(watcher)
+        self._watched[watcher] = mobile
+        self._watchers[mobile].add(watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """End the watch, if there is one."""
+        mobile = self._watched.pop(watcher, None)
+        if mobile is None:
+            return
+        self._watchers[mobile].discard(watcher)
+        if not self._watchers[mobile]:
+            del self._watchers[mobile]
+            self._told_taken.discard(mobile)
+
+    def _ask(self) -> None:
+        asked, self._asked = self._asked, {}
+        self._tasks.start(self._answer(asked))
+
+    async def _answer(self, asked: dict[str, asyncio.Future[bool | None]]) -> None:
+        taken: set[str] | None = None
+        try:
+            taken = await self._registry.taken(asked)
+        except StoreUnavailable:
+            pass  # None: not known. Never "free".
+        finally:
+            for mobile, answer in asked.items():
+                if not answer.done():
+                    answer.set_result(None if taken is None else mobile not in taken)
+                if taken is not None and mobile in self._watchers:
+                    (self._told_taken.add if mobile in taken else self._told_taken.discard)(mobile)
+
+    async def _resync(self) -> None:
+        """What a lost message would have told (requirements WS-12)."""
+        watched = [*self._watchers]
+        for start in range(0, len(watched), _RESYNC_SLICE):
+            some = watched[start : start + _RESYNC_SLICE]
+            try:
+                taken = await self._registry.taken(some)
+            except StoreUnavailable:
+                return
+            for mobile in some:
+                if (mobile in taken) != (mobile in self._told_taken):
+                    self._tell("mobile.taken" if mobile in taken else "mobile.freed", mobile)
+
+    def _on_change(self, _: str, data: dict[str, Any]) -> None:
+        self._tell(data["kind"], data["mobile"])
+
+    def _tell(self, kind: str, mobile: str) -> None:
+        watchers = self._watchers.get(mobile)
+        if not watchers:
+            return
+        if kind == "mobile.taken":
+            self._told_taken.add(mobile)
+        else:
+            self._told_taken.discard(mobile)
+        for watcher in [*watchers]:
+            watcher.push(kind, {"mobile": mobile})

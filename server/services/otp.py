@@ -1,0 +1,21 @@
+"""The code itself: worked out when needed, never kept (RFC 4226 truncation over a keyed hash)."""
+
+import hashlib
+import hmac
+
+from server.keys import KeyRing
+
+
+def derive_code(ring: KeyRing, key_id: str, *, purpose: str, mobile: str, transaction: str, nonce: str) -> str | None:
+    """The six digits of one generation of a transaction; None if its key has left the ring.
+
+    HMAC-SHA256 instead of RFC 4226's SHA-1; its dynamic truncation (section 5.3) to 31 bits, modulo 10^6.
+    """
+    key = ring.get(key_id)
+    if key is None:
+        return None
+    message = "|".join((purpose, mobile, transaction, nonce)).encode()
+    digest = hmac.new(key, message, hashlib.sha256).digest()
+    offset = digest[-1] & 0x0F
+    number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFFFFFF
+    return f"{number % 1_000_000:06d}"

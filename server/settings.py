@@ -1,0 +1,184 @@
+"""Every setting of the service: its name in the environment, its default, its help line."""
+
+import dataclasses
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from environs import Env, EnvError
+from marshmallow.validate import OneOf, Range
+
+from server.keys import KeyFault, KeyRing, development_keys, parse_ring
+
+SECRETS = ("CODE_KEYS", "TOKEN_KEYS", "PASSWORD_PEPPERS")
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+
+class SettingsFault(ValueError):
+    """A setting that cannot be used: one sentence that names it and says what to do."""
+
+
+def _setting(default: Any, read: str, text: str, **options: Any) -> Any:
+    return field(default=default, metadata={"read": read, "help": text, "options": options})
+
+
+def _one_of(*choices: str) -> OneOf:
+    return OneOf(choices, error="must be one of {choices}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Read once at the start by `from_env`; handed on as plain values."""
+
+    env: str = _setting(
+        "development",
+        "str",
+        "development or production; production refuses to start with missing secrets or development parts",
+        validate=_one_of("development", "production"),
+    )
+    host: str = _setting("127.0.0.1", "str", "address to listen on")
+    port: int = _setting(8888, "int", "port to listen on; 0 takes a free one", validate=Range(0, 65535))
+    var_dir: Path = _setting(
+        Path("var"), "path", "private directory of the embedded stores and of development's secrets"
+    )
+    embedded: bool = _setting(False, "bool", "yes allows the embedded stores in production")
+    mongo_url: str = _setting("", "str", "mongodb://… of a MongoDB 6 or newer; empty starts the embedded store")
+    mongo_driver: str = _setting(
+        "motor", "str", "motor or pymongo (its async client)", validate=_one_of("motor", "pymongo")
+    )
+    redis_url: str = _setting(
+        "",
+        "str",
+        "redis://…, rediss://… or unix://… of a Redis 6.2 or newer; empty starts the embedded store",
+    )
+    code_keys: str = _setting("", "str", "id:base64,… keys of at least 32 bytes from which SMS codes are derived")
+    token_keys: str = _setting("", "str", "id:base64,… 32-byte Ed25519 seeds that sign access tokens")
+    password_peppers: str = _setting(
+        "", "str", "id:base64,… keys mixed into passwords; keep one while any hash needs it"
+    )
+    site_name: str = _setting("Haoma", "str", "name of the service on pages and in the SMS")
+    site_url: str = _setting("", "str", "https://… where people reach the service; required in production")
+    allowed_origins: tuple[str, ...] = _setting((), "list", "further origins whose pages may call us")
+    allowed_hosts: tuple[str, ...] = _setting((), "list", "further Host names that we answer to")
+    trusted_proxies: Networks = _setting(
+        (), "networks", "addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed"
+    )
+    sms_interval_s: int = _setting(60, "int", "seconds between two SMS to one number", validate=Range(1, 3600))
+    sms_expire_s: int = _setting(300, "int", "seconds for which a code is good", validate=Range(10, 3600))
+    sms_providers: tuple[str, ...] = _setting(("sandbox",), "list", "SMS providers in order of preference")
+    captcha_provider: str = _setting(
+        "altcha",
+        "str",
+        "altcha (embedded proof of work) or none (tests only)",
+        validate=_one_of("altcha", "none"),
+    )
+    password_min: int = _setting(8, "int", "fewest characters of a password", validate=Range(6, 64))
+    password_max: int = _setting(64, "int", "most characters of a password", validate=Range(16, 256))
+    bcrypt_cost: int = _setting(12, "int", "bcrypt's cost; 12 takes about 0.2 s", validate=Range(10, 16))
+    log_format: str = _setting("console", "str", "json or console", validate=_one_of("json", "console"))
+    limits: str = _setting(
+        "enforce",
+        "str",
+        "enforce; observe (development only) counts rate limits without refusing, for load tests",
+        validate=_one_of("enforce", "observe"),
+    )
+
+    @property
+    def development(self) -> bool:
+        return self.env == "development"
+
+    def ring(self, name: str) -> KeyRing:
+        """The key ring of one of SECRETS."""
+        return parse_ring(name, getattr(self, name.lower()))
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Settings from `environ` (default: the process's); SettingsFault names the first one that will not do."""
+        values = _Reader(os.environ if environ is None else environ).read(dataclasses.fields(cls))
+        settings = cls(**values)
+        if settings.development:
+            settings = _with_development_keys(settings)
+        _judge(settings)
+        return settings
+
+
+class _Reader:
+    """Reads one mapping with environs' parsers, which speak to os.environ only."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._parsers: dict[str, Callable[[Env, str, dict[str, Any]], Any]] = {
+            "list": lambda env, name, options: tuple(env.list(name, **options)),
+            "networks": lambda env, name, options: tuple(map(_network, env.list(name))),
+        }
+
+    def read(self, fields: tuple[dataclasses.Field[Any], ...]) -> dict[str, Any]:
+        present = {f: f.name.upper() for f in fields if self._environ.get(f.name.upper(), "").strip()}
+        return {f.name: self._parse(f, name) for f, name in present.items()}
+
+    def _parse(self, found: dataclasses.Field[Any], name: str) -> Any:
+        env = Env()
+        text = self._environ[name].strip()
+        options = found.metadata["options"]
+        kind = found.metadata["read"]
+        scratch = f"_HAOMA_READ_{name}"
+        os.environ[scratch] = text
+        try:
+            if kind in self._parsers:
+                return self._parsers[kind](env, scratch, options)
+            return getattr(env, kind)(scratch, **options)
+        except (EnvError, ValueError) as fault:
+            why = str(fault).replace(scratch, name).replace('Environment variable "' + name + '" invalid: ', "")
+            raise SettingsFault(f"{name}={text!r} cannot be used: {why}") from None
+        finally:
+            del os.environ[scratch]
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(text.strip(), strict=False)
+
+
+def _with_development_keys(settings: Settings) -> Settings:
+    missing = [name for name in SECRETS if not getattr(settings, name.lower())]
+    if not missing:
+        return settings
+    try:
+        made = development_keys(settings.var_dir, SECRETS)
+    except OSError as fault:
+        raise SettingsFault(f"VAR_DIR={str(settings.var_dir)!r} cannot be written: {fault.strerror}.") from None
+    found: dict[str, Any] = {name.lower(): made[name] for name in missing}
+    return dataclasses.replace(settings, **found)
+
+
+def _judge(settings: Settings) -> None:
+    if settings.password_min > settings.password_max:
+        raise SettingsFault("PASSWORD_MIN must not be greater than PASSWORD_MAX.")
+    if settings.site_url and urlsplit(settings.site_url).scheme not in ("http", "https"):
+        raise SettingsFault("SITE_URL must begin with https:// (or http:// in development).")
+    if not settings.development:
+        _judge_production(settings)
+    for name in SECRETS:
+        try:
+            settings.ring(name)
+        except KeyFault as fault:
+            raise SettingsFault(str(fault)) from None
+
+
+def _judge_production(settings: Settings) -> None:
+    for name in SECRETS:
+        if not getattr(settings, name.lower()):
+            raise SettingsFault(f"{name} is missing; production makes no secrets of its own.")
+    if urlsplit(settings.site_url).scheme != "https":
+        raise SettingsFault("SITE_URL is missing or not https://; production needs the address people reach.")
+    if set(settings.sms_providers) <= {"sandbox"}:
+        raise SettingsFault("SMS_PROVIDERS names no real provider; the sandbox alone sends nothing.")
+    if settings.captcha_provider == "none":
+        raise SettingsFault("CAPTCHA_PROVIDER=none is for tests; production needs a captcha.")
+    if settings.limits == "observe":
+        raise SettingsFault("LIMITS=observe is for load tests in development; production enforces limits.")
+    if not settings.embedded and not (settings.mongo_url and settings.redis_url):
+        raise SettingsFault("MONGO_URL and REDIS_URL are needed in production (or EMBEDDED=yes).")

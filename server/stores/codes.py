@@ -1,0 +1,181 @@
+"""Key family `sms:`: transactions of SMS codes and the interval between sends. No code is ever in here."""
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from server.stores.redis import Redis
+from server.tags import Tag
+
+_TRANSACTION = re.compile(r"([0-9a-f]{8})\.[A-Za-z0-9_-]{22}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRules:
+    """Numbers of the code's life, as the operator set them."""
+
+    interval_s: int = 60
+    expire_s: int = 300
+    attempts: int = 5
+    hourly_cap: int = 5
+    daily_cap: int = 10
+    hold_s: int = 20
+    enforce: bool = True
+
+    @property
+    def same_code_s(self) -> float:
+        """A resend repeats the code while it has this long to live (requirements OTP-10)."""
+        return min(120, self.expire_s * 2 / 5)
+
+    @property
+    def too_late_s(self) -> float:
+        """An SMS whose code has less than this left is not sent (requirements OTP-12)."""
+        return min(60, self.expire_s / 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Outcome of an attempt to issue; `verdict` is ok, unknown, too_soon or limit."""
+
+    verdict: str
+    wait_ms: int
+    previous: tuple[str, ...]
+    would_refuse: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRecord:
+    """A transaction as it stands; times in Unix seconds."""
+
+    transaction: str
+    now: float
+    next_send: float
+    fields: dict[str, str]
+
+    @property
+    def generation(self) -> int:
+        return int(self.fields["generation"])
+
+    @property
+    def expires(self) -> float:
+        return int(self.fields["expires"]) / 1000
+
+
+Held = Literal["held", "refused", "counted", "stale"]
+
+
+def new_transaction(tag: Tag) -> str:
+    """A fresh id: its first part names the Cluster slot, the rest are 128 random bits."""
+    return f"{tag.slot}.{secrets.token_urlsafe(16)}"
+
+
+def _slot(transaction: str) -> str | None:
+    match = _TRANSACTION.fullmatch(transaction)
+    return match[1] if match else None
+
+
+class CodeStore:
+    """Each method is one atomic step."""
+
+    def __init__(self, redis: Redis, rules: CodeRules) -> None:
+        self._redis = redis
+        self._rules = rules
+
+    async def issue(
+        self,
+        transaction: str,
+        tag: Tag,
+        *,
+        masked: str,
+        purpose: str,
+        nonce: str,
+        key_id: str,
+        owner: str,
+        resend: bool,
+        locale: str,
+    ) -> Issued:
+        """Accept or refuse one send (issue_code.lua)."""
+        if _slot(transaction) != tag.slot:
+            return Issued("unknown", 0, (), "")
+        rules = self._rules
+        answer: list[Any] = await self._redis.run(
+            "issue_code",
+            self._keys(transaction, tag.name),
+            "enforce" if rules.enforce else "observe",
+            tag.name,
+            masked,
+            purpose,
+            nonce,
+            key_id,
+            owner,
+            rules.interval_s * 1000,
+            rules.expire_s * 1000,
+            int(rules.same_code_s * 1000),
+            rules.attempts,
+            rules.hourly_cap,
+            rules.daily_cap,
+            int(resend),
+            locale,
+        )
+        if answer[0] == "ok":
+            return Issued("ok", 0, tuple(answer[2]), answer[3])
+        return Issued(answer[0], answer[2] if len(answer) > 2 else 0, (), "")
+
+    async def undo(self, transaction: str, tag: Tag, owner: str, previous: tuple[str, ...]) -> None:
+        """Take an accepted send back as if it had not been asked for."""
+        await self._redis.run("undo_issue", self._keys(transaction, tag.name), owner, *previous)
+
+    async def get_record(self, transaction: str) -> CodeRecord | None:
+        """The transaction, or None if it is unknown or over."""
+        slot = _slot(transaction)
+        if slot is None:
+            return None
+        name = await self._redis.call("HGET", f"sms:{{{slot}}}:tx:{transaction}", "mobile_name")
+        if name is None:
+            return None
+        keys = self._keys(transaction, name)
+        now, next_send, flat = await self._redis.run(
+            "describe_code", keys, self._rules.hourly_cap, self._rules.daily_cap
+        )
+        if not flat:
+            return None
+        return CodeRecord(transaction, now / 1000, next_send / 1000, dict(zip(flat[::2], flat[1::2], strict=True)))
+
+    async def hold(
+        self, transaction: str, tag: Tag, purpose: str, *, generation: int, right: bool, hold: str
+    ) -> Held:
+        """Count one try; a right one is held under `hold` (hold_code.lua)."""
+        rules = self._rules
+        verdict: Held = await self._redis.run(
+            "hold_code",
+            [self._keys(transaction, tag.name)[0]],
+            tag.name,
+            purpose,
+            generation,
+            int(right),
+            rules.attempts,
+            hold,
+            rules.hold_s * 1000,
+        )
+        return verdict
+
+    async def finish(self, transaction: str, hold: str) -> bool:
+        """End a transaction whose code was used."""
+        return bool(await self._redis.run("finish_code", [self._key(transaction)], hold))
+
+    async def give_back(self, transaction: str, hold: str) -> bool:
+        """Make a held code good again."""
+        return bool(await self._redis.run("give_back_code", [self._key(transaction)], hold))
+
+    async def move(self, transaction: str, name: str, owner: str, status: str, *, attempt: int, reason: str) -> bool:
+        """Record a step of the SMS; False if it came too late to matter."""
+        keys = self._keys(transaction, name)[:2]
+        return bool(await self._redis.run("move_sms", keys, owner, status, attempt, reason))
+
+    def _key(self, transaction: str) -> str:
+        return f"sms:{{{_slot(transaction)}}}:tx:{transaction}"
+
+    def _keys(self, transaction: str, name: str) -> list[str]:
+        group = f"{{{_slot(transaction)}}}"
+        return [self._key(transaction), f"sms:{group}:interval:{name}", f"limit:{group}:sends:{name}"]

@@ -1,0 +1,62 @@
+"""Key family `limit:`: rate limits by GCRA, all dimensions of one group in one step."""
+
+from dataclasses import dataclass
+
+from server.stores.redis import Redis
+from server.tags import Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`count` per `period_s` at a steady pace, `burst` of them at once. A soft rate asks for a captcha instead."""
+
+    dimension: str
+    count: int
+    period_s: int
+    burst: int
+    soft: bool = False
+
+    @property
+    def emission_us(self) -> int:
+        return self.period_s * 1_000_000 // self.count
+
+    @property
+    def tolerance_us(self) -> int:
+        return (self.burst - 1) * self.emission_us
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`outcome` is ok, captcha or refused; `rate` the one that said so."""
+
+    outcome: str
+    wait_ms: int
+    rate: Rate | None
+
+
+class LimitStore:
+    """Counts; what a refusal means is the service's affair."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def charge(
+        self, action: str, subject: Tag, rates: tuple[Rate, ...], *, mode: str, captcha_passed: bool = False
+    ) -> Verdict:
+        """Check all rates, then charge all; `mode` is enforce, observe (charge anyway) or peek (charge none)."""
+        parts = [part for rate in rates for part in self._parts(rate)]
+        outcome, wait_ms, index = await self._redis.run(
+            "gcra", self._keys(action, subject, rates), mode, int(captcha_passed), *parts
+        )
+        return Verdict(outcome, wait_ms, rates[index - 1] if index else None)
+
+    async def refund(self, action: str, subject: Tag, rates: tuple[Rate, ...]) -> None:
+        """Give one charge back."""
+        emissions = [rate.emission_us for rate in rates]
+        await self._redis.run("refund", self._keys(action, subject, rates), *emissions)
+
+    def _keys(self, action: str, subject: Tag, rates: tuple[Rate, ...]) -> list[str]:
+        return [f"limit:{{{subject.slot}}}:{action}:{rate.dimension}:{subject.name}" for rate in rates]
+
+    def _parts(self, rate: Rate) -> tuple[int, int, str]:
+        return rate.emission_us, rate.tolerance_us, "soft" if rate.soft else "hard"

@@ -1,0 +1,13 @@
+-- Record how far an SMS has come. An older send of the same transaction may not speak for the newer one,
+-- and a later step is never taken back by an earlier one.
+-- KEYS  1 transaction  2 interval   ARGV  2 owner of the send  3 status  4 attempt  5 reason
+-- Returns the new seq, or 0 if nothing changed
+local RANK = {queued = 0, sending = 1, accepted = 2, delivered = 3, failed = 3}
+local has = redis.call('HMGET', KEYS[1], 'owner', 'status', 'attempt')
+if has[1] ~= ARGV[2] then return 0 end
+if RANK[ARGV[3]] < RANK[has[2]] or (ARGV[3] == has[2] and ARGV[4] == has[3]) then return 0 end
+if RANK[has[2]] == 3 then return 0 end
+redis.call('HSET', KEYS[1], 'status', ARGV[3], 'attempt', ARGV[4], 'reason', ARGV[5])
+-- A send that failed for good costs no wait; its place in the caps stays, so failures cannot be farmed.
+if ARGV[3] == 'failed' and redis.call('HGET', KEYS[2], 'owner') == ARGV[2] then redis.call('DEL', KEYS[2]) end
+return redis.call('HINCRBY', KEYS[1], 'seq', 1)

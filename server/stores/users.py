@@ -1,0 +1,115 @@
+"""The collection `users`. Its unique indexes are the truth about who holds a number."""
+
+import asyncio
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError, WriteConcernError
+from pymongo.read_concern import ReadConcern
+
+from server.errors import StoreUnavailable
+from server.logs import mask
+from server.stores.mongo import Mongo, mongo_faults
+
+WRITE_TIMEOUT_S = 5
+_MAJORITY = ReadConcern("majority")
+
+
+class DuplicateMobiles(Exception):
+    """Old data has a number twice; the message lists them, masked."""
+
+
+class ResultUnknown(Exception):
+    """A write was sent and nobody could say what became of it."""
+
+
+class UserStore:
+    """Users as documents: `_id username mobile password transaction created_at`."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._users = mongo.db.users
+
+    async def prepare(self) -> None:
+        """Make the unique indexes; DuplicateMobiles if old data stands against them."""
+        try:
+            async with mongo_faults(60):
+                await self._users.create_index("username", unique=True)
+                await self._users.create_index("transaction", unique=True, sparse=True)
+                await self._create_mobile_index()
+        except StoreUnavailable as fault:
+            if isinstance(fault.__cause__, OperationFailure) and fault.__cause__.code in (85, 86):
+                raise DuplicateMobiles("An index on users has our name but other options; drop it first.") from None
+            raise
+
+    async def index_present(self) -> bool:
+        """Whether the unique index on the number is there: plain, over all documents, without a collation."""
+        async with mongo_faults():
+            found = await self._users.index_information()
+        return any(
+            list(index["key"]) == [("mobile", 1)]
+            and index.get("unique")
+            and not index.keys() & {"partialFilterExpression", "collation", "sparse"}
+            for index in found.values()
+        )
+
+    async def _create_mobile_index(self) -> None:
+        try:
+            await self._users.create_index("mobile", unique=True)
+        except DuplicateKeyError:
+            raise DuplicateMobiles(await self._list_duplicates()) from None
+        except OperationFailure as fault:
+            if fault.code == 11000:
+                raise DuplicateMobiles(await self._list_duplicates()) from None
+            raise
+
+    async def _list_duplicates(self) -> str:
+        seen: set[str] = set()
+        twice: set[str] = set()
+        async for user in self._users.find({}, {"mobile": 1}):
+            mobile = user.get("mobile", "")
+            (twice if mobile in seen else seen).add(mobile)
+        listed = ", ".join(sorted(mask(str(mobile)) for mobile in twice)[:20])
+        return f"{len(twice)} numbers stand more than once among the users: {listed}. Merge these accounts first."
+
+    async def get(self, **field: str) -> dict[str, Any] | None:
+        """The user whose `field` (`_id`, `mobile`, `username`) has that value."""
+        ((name, value),) = field.items()
+        async with mongo_faults():
+            found: dict[str, Any] | None = await self._users.find_one({name: {"$eq": value}})
+        return found
+
+    async def insert(self, user: dict[str, Any]) -> bool:
+        """False for a number, name or transaction that is in use. ResultUnknown if it may or may not be written."""
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await self._users.insert_one(user)
+        except DuplicateKeyError:
+            return False
+        except (PyMongoError, TimeoutError) as fault:
+            return await self._read_back(user, fault)
+        return True
+
+    async def _read_back(self, user: dict[str, Any], fault: Exception) -> bool:
+        """The answer to a write got lost: only a majority-committed document counts as written."""
+        if isinstance(fault, OperationFailure) and not isinstance(fault, WriteConcernError):
+            raise StoreUnavailable("mongo", type(fault).__name__) from fault
+        try:
+            found = await self._find_committed(user["_id"])
+        except StoreUnavailable:
+            raise ResultUnknown from fault
+        if found and found["password"] == user["password"]:
+            return True
+        raise ResultUnknown from fault
+
+    async def _find_committed(self, user_id: str) -> dict[str, Any] | None:
+        from_majority = self._users.with_options(read_concern=_MAJORITY)
+        async with mongo_faults():
+            found: dict[str, Any] | None = await from_majority.find_one({"_id": {"$eq": user_id}})
+        return found
+
+    async def set_password(self, user_id: str, old: str, new: str) -> bool:
+        """Replace a stored hash, if it is still `old`."""
+        async with mongo_faults(WRITE_TIMEOUT_S):
+            done = await self._users.update_one(
+                {"_id": {"$eq": user_id}, "password": {"$eq": old}}, {"$set": {"password": new}}
+            )
+        return bool(done.modified_count)

@@ -1,0 +1,80 @@
+// One way to ask the server: over the websocket while it is live, over REST otherwise.
+
+import { connectionLost, Refusal } from "./socket.js";
+import { t, withLanguage } from "./texts.js";
+
+const TIMEOUT_MS = 12_000;
+const CODE_OF_STATUS = { 429: "rate_limited", 503: "unavailable" };
+
+const get = (path, captcha) => ({ method: "GET", path, captcha });
+const post = (path, body) => ({ method: "POST", path, body });
+
+const ROUTES = {
+  "mobile.check": ({ mobile, captcha }) => get(`/user/mobile/${encodeURIComponent(mobile)}/`, captcha),
+  "captcha.new": ({ purpose }) => get(`/user/captcha/?purpose=${encodeURIComponent(purpose)}`),
+  "sms.send": (data) => post("/user/sms/", data),
+  "sms.watch": ({ transaction }) => get(`/user/sms/${encodeURIComponent(transaction)}/`),
+  "user.register": (data) => post("/user/", data),
+  "session.login": (data) => post("/user/login/", data),
+  "session.refresh": () => post("/user/refresh/", {}),
+  "session.logout": () => post("/user/logout/", {}),
+};
+// These set or read the session cookie, which a websocket cannot.
+const COOKIE_BOUND = new Set(["user.register", "session.login", "session.refresh", "session.logout"]);
+// Asking these twice does no harm, so an answer lost with the connection is asked for again.
+const REPEATABLE = new Set(["mobile.check", "captcha.new", "sms.watch"]);
+
+/** call(type, data) → the reply's data, or a Refusal. */
+export function makeCall(socket = null) {
+  return async (type, data = {}) => {
+    if (socket?.state !== "live" || COOKIE_BOUND.has(type)) return overRest(type, data);
+    try {
+      return await socket.ask(type, data);
+    } catch (refusal) {
+      if (refusal.code !== "connection_lost" || !REPEATABLE.has(type)) throw refusal;
+      return overRest(type, data);
+    }
+  };
+}
+
+async function overRest(type, data) {
+  try {
+    return await request(ROUTES[type](data));
+  } catch (refusal) {
+    return checkedAnyway(type, data, refusal);
+  }
+}
+
+/** A taken or unknown number is an answer to "is it free?", not a failure. */
+function checkedAnyway(type, { mobile }, refusal) {
+  if (type !== "mobile.check") throw refusal;
+  if (refusal.code === "mobile_taken") return { mobile, available: false };
+  if (refusal.code === "check_unavailable") return { mobile, available: null };
+  throw refusal;
+}
+
+async function request({ method, path, body, captcha }) {
+  const headers = { Accept: "application/json" };
+  if (body) headers["Content-Type"] = "application/json";
+  if (captcha) headers["X-Captcha"] = captcha;
+  const response = await fetch(withLanguage(path), {
+    method,
+    headers,
+    body: body && JSON.stringify(body),
+    cache: "no-store",
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  }).catch(() => { throw connectionLost(); });
+  const answer = await response.json().catch(() => null);
+  if (response.ok) return answer;
+  throw new Refusal({ ...(answer?.error ?? unreadable(response)), status: response.status });
+}
+
+function unreadable(response) {
+  const wait = Number(response.headers.get("Retry-After"));
+  return {
+    code: CODE_OF_STATUS[response.status] ?? "internal_error",
+    message: t("page.server_error"),
+    params: wait > 0 ? { retry_after: wait } : {},
+    request_id: response.headers.get("X-Request-Id"),
+  };
+}
