@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
+from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -21,8 +22,13 @@ from server.schemas.base import Rules
 from server.settings import Settings
 
 _log = get_log(__name__)
-HEADERS_READ_MAX_BYTES = 128 * 1024
-BODY_READ_MAX_BYTES = 1024 * 1024
+# Handlers refuse with an answer what is too large, long before the server cuts the connection at these.
+SERVER_OPTIONS: dict[str, Any] = {
+    "max_header_size": 128 * 1024,
+    "max_body_size": 1024 * 1024,
+    "body_timeout": 10,
+    "idle_connection_timeout": 75,
+}
 DRAIN_S = 20
 
 
@@ -41,13 +47,8 @@ async def serve(settings: Settings) -> int:
         pages = OpenSockets()
         services.health.on_change(pages.broadcast)
         dispatcher = Dispatcher(services, Rules(settings.password_min, settings.password_max))
-        server = HTTPServer(
-            make_app(dispatcher, make_edge(settings, port), settings, pages),
-            max_header_size=HEADERS_READ_MAX_BYTES,
-            max_body_size=BODY_READ_MAX_BYTES,
-            body_timeout=10,
-            idle_connection_timeout=75,
-        )
+        app = make_app(dispatcher, make_edge(settings, port), settings, pages)
+        server = HTTPServer(app, **SERVER_OPTIONS)
         server.add_sockets(sockets)
         _announce(settings, port)
         died = await _wait(stop, embedded)

@@ -23,6 +23,7 @@ USER = "haoma"
 # Without --sync-on-commit it loses acknowledged writes when it is killed.
 OPTIONS = ("--host", "127.0.0.1", "--sync-on-commit", "--cache-size", "128M", "--log-level", "WARNING")
 PORT_TRIES = 3
+ANSWER_MS = 5000
 
 
 class MongoChild(StoreProcess):
@@ -30,17 +31,14 @@ class MongoChild(StoreProcess):
 
     name = "mongo"
     label = "MongoDB (SecantusDB)"
+    _last_port = 0
 
     async def ensure(self) -> str:
         """Start it, or join the one that runs; the answer is its address."""
         # One that runs and has no password was left by a first start that never finished: anybody may use it.
         if self.alive() and self._password() is None:
             await self.stop()
-        try:
-            return await super().ensure()
-        except PyMongoError as error:
-            text = f"The embedded {self.label} refuses us ({error}): see {self.log}, or move {self.home} away."
-            raise EmbeddedStoreError(text) from error
+        return await super().ensure()
 
     async def start(self) -> None:
         """Start the process anew and wait until it answers."""
@@ -53,8 +51,12 @@ class MongoChild(StoreProcess):
         await self._listening()
         query = "authSource=admin&w=majority&journal=true&directConnection=true"
         url = f"mongodb://{USER}:{self._password()}@127.0.0.1:{self._port()}/haoma?{query}"
-        async with AsyncMongoClient[dict[str, Any]](url) as client:
-            await refuse_strangers(client)
+        try:
+            async with AsyncMongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=ANSWER_MS) as client:
+                await refuse_strangers(client)
+        except PyMongoError as error:
+            text = f"The embedded {self.label} refuses us: see {self.log}, or move {self.home} away."
+            raise EmbeddedStoreError(text) from error
         return url
 
     async def _make_user(self) -> None:
@@ -94,12 +96,12 @@ class MongoChild(StoreProcess):
 
     async def _deaf(self) -> bool:
         # A signal does not always wake its main thread. To stop it also needs one more connection.
-        with suppress(FileNotFoundError):
-            return await connects(self._port())
-        return True
+        return await connects(self._port())
 
     def _port(self) -> int:
-        return int((self.home / "port").read_text())
+        with suppress(FileNotFoundError):  # its directory was deleted: as we knew it
+            self._last_port = int((self.home / "port").read_text())
+        return self._last_port
 
     def _password(self) -> str | None:
         try:
@@ -119,9 +121,10 @@ async def connects(port: int) -> bool:
     """True when something listens there."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        await writer.wait_closed()
     except OSError:
         return False
-    writer.close()
     return True
 
 

@@ -60,14 +60,23 @@ class StoreProcess(ABC):
         private_dir(self.home)
         try:
             async with asyncio.timeout(START_S):
-                if not self.alive():
+                url = await self._join()
+                if url is None:
                     await self.start()
-                url = await self.url()
+                    url = await self.url()
         except TimeoutError:
             text = f"The embedded {self.label} does not answer after {START_S} s"
             raise EmbeddedStoreError(f"{text}: see the end of {self.log}.") from None
         self._pid = self._read_pid()
         return url
+
+    async def _join(self) -> str | None:
+        try:
+            return await self.url() if self.alive() else None
+        except EmbeddedStoreError:
+            if self.alive():
+                raise
+            return None  # it was just about to end
 
     def alive(self) -> bool:
         """True while the process runs, whoever started it."""

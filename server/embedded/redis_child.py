@@ -80,6 +80,7 @@ async def answers(socket: Path) -> bool:
             reply = await reader.readline()
         finally:
             writer.close()
+            await writer.wait_closed()
     except OSError:
         return False
     if reply.startswith(b"-MISCONF"):

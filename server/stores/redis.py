@@ -41,7 +41,7 @@ class Redis:
             **over_tcp,
             protocol=2,  # one shape of replies from 6.2 to the newest
         )
-        return aioredis.Redis(connection_pool=pool)
+        return aioredis.Redis.from_pool(pool)  # which closes the pool with itself
 
     def dedicated(self) -> aioredis.Redis:
         """A client of its own for commands that wait (blocking reads, subscriptions); close it yourself."""

@@ -2,11 +2,12 @@
 
 import { announce, t } from "./texts.js";
 
-export function showConnection(socket) {
+/** `fallback`: whether the page can do without a websocket, so that it may say so. */
+export function showConnection(socket, { fallback = true } = {}) {
   const pill = document.getElementById("connection");
   let said = null;
   const draw = () => {
-    const name = socket.idle ? "idle" : socket.state;
+    const name = nameOf(socket, fallback);
     const text = t(`page.connection_${name === "connecting" && said ? "again" : name}`);
     pill.dataset.state = socket.state;
     pill.querySelector("span").textContent = text;
@@ -15,4 +16,9 @@ export function showConnection(socket) {
   };
   socket.on("state", draw);
   draw();
+}
+
+function nameOf({ idle, state }, fallback) {
+  if (idle) return "idle";
+  return state === "rest" && !fallback ? "again" : state;
 }

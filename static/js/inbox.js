@@ -64,6 +64,6 @@ async function copyText(text, copy) {
   }
 }
 
-showConnection(socket);
+showConnection(socket, { fallback: false });
 socket.on("inbox.snapshot", onSnapshot);
 socket.on("inbox.message", onMessage);

@@ -37,7 +37,7 @@ function onSmsChanged() {
   const waiting = sms.waiting > 0;
   sendCode.disabled = !number.sendable || waiting;
   const soon = number.status === "free" || number.status === "unknown";
-  if (soon && !waiting) captcha.prepare();
+  if (soon && !waiting && !number.held) captcha.prepare();
   if (sms.failed && byId("sms_code-verdict").dataset.state === "ok") setVerdict(code, "hint");
 }
 
@@ -173,7 +173,7 @@ function onRegisterRefused(refusal) {
     return number.input.focus();
   }
   if (refusal.code === "sms_code_invalid") {
-    sms.resync();
+    if (socket.state !== "live") sms.resync();
     return showFaults(form, message, { sms_code: refusal.message });
   }
   if (refusal.params?.fields) return showFaults(form, message, refusal.params.fields);
@@ -207,6 +207,12 @@ function onStorage({ key, newValue }) {
   if (key === SMS_KEY && newValue) pickUp();
 }
 
+/** What the browser put back into the form after a reload or a step back was typed too. */
+function judgeWhatStands() {
+  if (number.input.value && number.status === "hint") number.fill(number.input.value);
+  if (password.value) onPasswordInput();
+}
+
 function wire() {
   wireReveals();
   showConnection(socket);
@@ -221,8 +227,7 @@ function wire() {
   socket.on("degraded", () => { byId("degraded").hidden = false; });
   socket.on("restored", () => { byId("degraded").hidden = true; });
   window.addEventListener("storage", onStorage);
-  if (number.input.value) number.fill(number.input.value);
-  if (password.value) onPasswordInput();
+  window.addEventListener("pageshow", judgeWhatStands);
   pickUp();
 }
 

@@ -27,10 +27,11 @@ export class Timeline {
     this.element.hidden = true;
   }
 
-  /** Notes when a step was reached. */
+  /** Notes when a step was reached. Steps told of in one go were reached in one go. */
   remember({ status, server_now }) {
     if (status === "queued" && Object.keys(this.#times).length > 1) this.#times = {};
     this.#times[status] ??= server_now;
+    for (const step of STEPS.slice(0, STEPS.indexOf(status))) this.#times[step] ??= server_now;
   }
 
   show(state) {

@@ -1,0 +1,161 @@
+"""Embedded stores once per run; for each test a fresh database, and services over it that live in its loop."""
+
+import asyncio
+import base64
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.testing import bind_unused_port
+from tornado.web import Application
+
+from server.app import make_app
+from server.captcha.altcha import Altcha
+from server.container import open_services
+from server.edge import make_edge
+from server.embedded import EmbeddedStores, Urls
+from server.handlers.page_socket import OpenSockets
+from server.i18n import load_texts
+from server.main import SERVER_OPTIONS
+from server.operations import Dispatcher
+from server.schemas.base import Rules
+from server.services import Services
+from server.settings import Settings
+from server.stores.mongo import Mongo
+from server.stores.redis import Redis
+from tests.helpers import FakeClock, PageClient, RestClient, ScriptedProvider
+
+load_texts()
+_KEY = base64.b64encode(bytes(range(1, 200, 5))[:32]).decode()
+
+
+@pytest.fixture(scope="session")
+def store_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Urls]:
+    """Where the run's own stores are."""
+    stores = EmbeddedStores(tmp_path_factory.mktemp("stores"), redis=True, mongo=True)
+    with asyncio.Runner() as runner:
+        yield runner.run(stores.start())
+        runner.run(stores.aclose())
+
+
+@pytest.fixture
+def settings_of(store_urls: Urls, tmp_path: Path) -> Callable[..., Settings]:
+    """Settings on a database that no other test has."""
+
+    def make(**given: str) -> Settings:
+        assert store_urls.mongo_url is not None
+        assert store_urls.redis_url is not None
+        database = "test_" + os.urandom(6).hex()
+        environ = {
+            "MONGO_URL": store_urls.mongo_url.replace("/haoma?", f"/{database}?"),
+            "REDIS_URL": store_urls.redis_url,
+            "VAR_DIR": str(tmp_path / "var"),
+            "CODE_KEYS": f"t1:{_KEY}",
+            "TOKEN_KEYS": f"t1:{_KEY}",
+            "PASSWORD_PEPPERS": f"t1:{_KEY}",
+            "BCRYPT_COST": "10",
+            "CAPTCHA_PROVIDER": "none",
+        }
+        return Settings.from_env(environ | given)
+
+    return make
+
+
+@dataclass
+class Stack:
+    """Everything of one running service."""
+
+    settings: Settings
+    services: Services
+    clock: FakeClock
+    redis: Redis
+    mongo: Mongo
+    provider: ScriptedProvider
+    dispatcher: Dispatcher
+    sockets: OpenSockets
+    app: Application
+    port: int
+    clients: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def page(self, lang: str = "", **headers: str) -> PageClient:
+        """A page on a websocket."""
+        page = await PageClient.open(self.port, lang, **headers)
+        self.clients.push_async_callback(page.close)
+        return page
+
+    def rest(self) -> RestClient:
+        """A REST client."""
+        client = RestClient(self.port)
+        self.clients.callback(client.close)
+        return client
+
+
+@asynccontextmanager
+async def open_stack(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Stack]:
+    """A service that listens on a port of its own. `sandbox`: with its own provider instead of a scripted one."""
+    async with AsyncExitStack() as stack:
+        clock, provider = FakeClock(), ScriptedProvider()
+        redis = Redis(settings.redis_url, clock=clock)
+        stack.push_async_callback(redis.aclose)
+        await redis.call("FLUSHALL")
+        mongo = Mongo(settings.mongo_url, settings.mongo_driver)
+        stack.push_async_callback(mongo.aclose)
+        services = await stack.enter_async_context(
+            open_services(
+                settings,
+                mongo=mongo,
+                redis=redis,
+                clock=clock,
+                provider=None if sandbox else provider,
+                captcha=Altcha([b"k" * 32], cost=10, tries=(5, 9)) if settings.captcha_provider == "altcha" else None,
+            )
+        )
+        sockets = OpenSockets()
+        services.health.on_change(sockets.broadcast)
+        dispatcher = Dispatcher(services, Rules(settings.password_min, settings.password_max))
+        listener, port = bind_unused_port()
+        app = make_app(dispatcher, make_edge(settings, port), settings, sockets)
+        server = HTTPServer(app, **SERVER_OPTIONS)
+        server.add_sockets([listener])
+        running = Stack(settings, services, clock, redis, mongo, provider, dispatcher, sockets, app, port)
+        yield running
+        await running.clients.aclose()
+        server.stop()
+        await server.close_all_connections()
+
+
+@pytest.fixture
+def start(
+    io_loop: IOLoop, settings_of: Callable[..., Settings]
+) -> Iterator[Callable[..., Coroutine[Any, Any, Stack]]]:
+    """`await start(SMS_INTERVAL_S="3")`: a service with these settings; all are stopped after the test."""
+    opened = AsyncExitStack()
+
+    async def run(*, sandbox: bool = False, **given: str) -> Stack:
+        return await opened.enter_async_context(open_stack(settings_of(**given), sandbox=sandbox))
+
+    yield run
+    io_loop.run_sync(opened.aclose)
+
+
+@pytest.fixture
+def stack(io_loop: IOLoop, start: Callable[..., Coroutine[Any, Any, Stack]]) -> Stack:
+    """A service with default settings, no captcha and a scripted provider."""
+    running: Stack = io_loop.run_sync(start)
+    return running
+
+
+@pytest.fixture
+def services(stack: Stack) -> Services:
+    return stack.services
+
+
+@pytest.fixture
+def rest(stack: Stack) -> RestClient:
+    return stack.rest()
