@@ -41,7 +41,7 @@ class MongoChild(StoreProcess):
         return await super().ensure()
 
     async def start(self) -> None:
-        """Start the process anew and wait until it answers."""
+        """Start the process anew."""
         if self._password() is None:
             await self._make_user()
         await self._launch("--auth")
@@ -80,7 +80,7 @@ class MongoChild(StoreProcess):
             write_private(self.home / "port", str(port))
             self._spawn([*command, "--port", str(port), *options])
             try:
-                await self._listening()
+                await self._while_alive(self._listening())
                 break
             except EmbeddedStoreError:
                 # Somebody else may have taken the port between our look and its start.
@@ -90,9 +90,7 @@ class MongoChild(StoreProcess):
     async def _listening(self) -> None:
         port = self._port()
         while not await connects(port):
-            self.check_started()
             await asyncio.sleep(POLL_S)
-        self.check_started()
 
     async def _deaf(self) -> bool:
         # A signal does not always wake its main thread. To stop it also needs one more connection.

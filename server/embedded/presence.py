@@ -58,7 +58,7 @@ class Presence:
         # Polled, not awaited in a thread: a blocked flock could not be cancelled.
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while not try_lock(fd, fcntl.LOCK_EX):  # noqa: ASYNC110
+                while not try_lock(fd, fcntl.LOCK_EX):
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             text = f"Another process has held {self._start_lock} for {PATIENCE_S} s: stop it and start again."

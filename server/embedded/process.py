@@ -11,10 +11,10 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from server.embedded.files import EmbeddedStoreError, open_log, open_private, private_dir
 from server.embedded.presence import try_lock
@@ -33,6 +33,9 @@ WRITE_PID = 'echo "$$" >"$0" && exec "$@"'
 ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
+T = TypeVar("T")
+
+
 class StoreProcess(ABC):
     """One store of one directory. `ensure()` and `stop()` belong inside `Presence.alone()`."""
 
@@ -49,7 +52,7 @@ class StoreProcess(ABC):
 
     @abstractmethod
     async def start(self) -> None:
-        """Start the process anew and wait until it answers."""
+        """Start the process anew."""
 
     @abstractmethod
     async def url(self) -> str:
@@ -63,7 +66,7 @@ class StoreProcess(ABC):
                 url = await self._join()
                 if url is None:
                     await self.start()
-                    url = await self.url()
+                    url = await self._while_alive(self.url())
         except TimeoutError:
             text = f"The embedded {self.label} does not answer after {START_S} s"
             raise EmbeddedStoreError(f"{text}: see the end of {self.log}.") from None
@@ -72,7 +75,7 @@ class StoreProcess(ABC):
 
     async def _join(self) -> str | None:
         try:
-            return await self.url() if self.alive() else None
+            return await self._while_alive(self.url()) if self.alive() else None
         except EmbeddedStoreError:
             if self.alive():
                 raise
@@ -105,13 +108,23 @@ class StoreProcess(ABC):
             os.close(self._alive_fd)
             self._alive_fd = None
 
-    def check_started(self) -> None:
-        """Raise when the process that `_spawn()` made has ended."""
-        if self.alive():
-            return
+    async def _while_alive(self, work: Coroutine[None, None, T]) -> T:
+        """Await something that only a running process can answer."""
+        task = asyncio.create_task(work)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=POLL_S)
+                if not self.alive():
+                    raise self._explain_end()
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _explain_end(self) -> EmbeddedStoreError:
         if "No space left on device" in self._said():
-            raise EmbeddedStoreError(f"The disk of {self.home} is full: free some space and start again.")
-        raise EmbeddedStoreError(f"The embedded {self.label} did not start: see the end of {self.log}.")
+            return EmbeddedStoreError(f"The disk of {self.home} is full: free some space and start again.")
+        return EmbeddedStoreError(f"The embedded {self.label} did not start: see the end of {self.log}.")
 
     def _said(self) -> str:
         """What it has written to its log since `_spawn()`."""

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from server.caller import Watcher
@@ -74,6 +74,8 @@ class CountdownService:
         if len(self._watched[watcher]) > _PER_WATCHER:
             await self._drop(watcher, self._watched[watcher][0])
         self._arm(watch)
+        # In the next turn of the loop, so that the answer to the page's own request goes first.
+        asyncio.get_running_loop().call_soon(self._show_countdown, watch, [watcher])
         return watch.state
 
     def forget(self, watcher: Watcher) -> None:
@@ -139,41 +141,49 @@ class CountdownService:
         if state is None:
             await self._end(transaction)
         elif state["seq"] > watch.state["seq"] or _moved(state, watch.state):
+            moved = _moved(state, watch.state)
             watch.state = state
-            self._push(watch, "sms.state", state)
-            self._arm(watch)
+            self._push(watch.watchers, "sms.state", state)
+            if moved:
+                self._arm(watch)
+                self._show_countdown(watch, watch.watchers)
 
     def _arm(self, watch: _Watch) -> None:
         """Start or correct the countdown; each tick falls on the deadline's own part of the second."""
         if watch.timer:
             watch.timer.cancel()
-            watch.timer = None
-        left = watch.state["resend_at"] - watch.state["server_now"]
-        if left > 0:
-            watch.deadline = asyncio.get_running_loop().time() + left
-            # In the next turn of the loop, so that the answer to the page's own request goes first.
-            watch.timer = asyncio.get_running_loop().call_soon(self._tick, watch)
+        watch.deadline = self._loop_time() + watch.state["resend_at"] - watch.state["server_now"]
+        self._wind(watch)
+
+    def _wind(self, watch: _Watch) -> None:
+        """The next tick is at the next whole second from now: what fell due while the loop was busy is skipped."""
+        remaining = self._remaining(watch)
+        at = watch.deadline - remaining + 1
+        watch.timer = asyncio.get_running_loop().call_at(at, self._tick, watch) if remaining else None
 
     def _tick(self, watch: _Watch) -> None:
-        loop = asyncio.get_running_loop()
-        left = watch.deadline - loop.time()
-        remaining = max(0, math.ceil(left - _SLACK_S))
-        resend_at = watch.state["resend_at"]
-        self._push(
-            watch,
-            "countdown.tick",
-            {
-                "transaction": watch.state["transaction"],
-                "remaining": remaining,
-                "resend_at": resend_at,
-                "server_now": round(resend_at - max(left, 0), 3),
-            },
-        )
-        # What fell due while the loop was busy is skipped: the next tick is the next whole second from now.
-        watch.timer = loop.call_at(watch.deadline - remaining + 1, self._tick, watch) if remaining else None
+        self._show_countdown(watch, watch.watchers)
+        self._wind(watch)
 
-    def _push(self, watch: _Watch, kind: str, data: dict[str, Any]) -> None:
-        for watcher in [*watch.watchers]:
+    def _show_countdown(self, watch: _Watch, watchers: Iterable[Watcher]) -> None:
+        resend_at = watch.state["resend_at"]
+        left = max(0.0, watch.deadline - self._loop_time())
+        tick = {
+            "transaction": watch.state["transaction"],
+            "remaining": self._remaining(watch),
+            "resend_at": resend_at,
+            "server_now": round(resend_at - left, 3),
+        }
+        self._push(watchers, "countdown.tick", tick)
+
+    def _remaining(self, watch: _Watch) -> int:
+        return max(0, math.ceil(watch.deadline - self._loop_time() - _SLACK_S))
+
+    def _loop_time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _push(self, watchers: Iterable[Watcher], kind: str, data: dict[str, Any]) -> None:
+        for watcher in [*watchers]:
             watcher.push(kind, data)
 
 

@@ -1,0 +1,109 @@
+"""The countdown is the server's."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from tests.conftest import Stack
+from tests.helpers import MOBILE
+
+pytestmark = pytest.mark.gen_test(timeout=30)
+Start = Callable[..., Coroutine[Any, Any, Stack]]
+
+
+async def test_otp_17_ticks_fall_each_second_down_to_zero_and_then_one_may_send(start: Start) -> None:
+    """Every second once, never rising, the last one 0; then the next send is accepted."""
+    stack = await start(SMS_INTERVAL_S="3")
+    page = await stack.page()
+    await page.ask("sms.send", mobile=MOBILE, purpose="register")
+    ticks = []
+    while not ticks or ticks[-1]["remaining"]:
+        ticks.append((await page.next_event("countdown.tick"))["data"])
+    assert [tick["remaining"] for tick in ticks] == [3, 2, 1, 0]
+    assert len({tick["resend_at"] for tick in ticks}) == 1
+    assert all(
+        tick["remaining"] - 1 < tick["resend_at"] - tick["server_now"] + 0.05 <= tick["remaining"] + 0.1
+        for tick in ticks
+    )
+    assert (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["type"] == "sms.queued"
+
+
+async def test_otp_17_a_second_tab_shows_the_same_remainder(stack: Stack) -> None:
+    """Whoever watches the transaction gets the same deadline."""
+    first, second = await stack.page(), await stack.page()
+    queued = (await first.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    stack.clock.advance(20)
+    watched = (await second.ask("sms.watch", transaction=queued["transaction"]))["data"]
+    assert watched["resend_at"] == queued["resend_at"]
+    assert (await second.next_event("countdown.tick"))["data"]["remaining"] in (39, 40)
+
+
+async def test_otp_17_another_transaction_of_the_number_moves_the_countdown(stack: Stack) -> None:
+    """The next send belongs to the number, so a page with an older transaction is told of the newer one's."""
+    first, second = await stack.page(), await stack.page()
+    old = (await first.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    await first.state("delivered")
+    stack.clock.advance(61)
+    new = (await second.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    moved = (await first.next_event("sms.state"))["data"]
+    assert moved["transaction"] == old["transaction"]
+    assert moved["resend_at"] == new["resend_at"]
+
+
+async def test_a_tick_that_fell_due_while_the_loop_was_busy_is_skipped(start: Start) -> None:
+    """Never two ticks in a bunch: the seconds told are all different."""
+    stack = await start(SMS_INTERVAL_S="4")
+    page = await stack.page()
+    await page.ask("sms.send", mobile=MOBILE, purpose="register")
+    (watch,) = stack.services.countdowns._watches.values()
+    first = (await page.next_event("countdown.tick"))["data"]["remaining"]
+    watch.deadline -= 2.3  # as if the loop had stood still for so long
+    told = [first]
+    while told[-1]:
+        told.append((await page.next_event("countdown.tick"))["data"]["remaining"])
+    assert len(set(told)) == len(told)
+    assert told == sorted(told, reverse=True)
+    assert len(told) < 5
+
+
+async def test_every_step_of_the_sms_is_pushed_in_order(stack: Stack) -> None:
+    """queued, sending, accepted, delivered; what a page sees is never older than what it saw."""
+    stack.provider.gate.clear()
+    page = await stack.page()
+    seen = [(await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]]
+    while seen[-1]["status"] != "sending":
+        seen.append((await page.next_event("sms.state"))["data"])
+    stack.provider.gate.set()
+    while seen[-1]["status"] != "delivered":
+        seen.append((await page.next_event("sms.state"))["data"])
+    steps = ["queued", "sending", "accepted", "delivered"]
+    assert [one["status"] for one in seen] == sorted((one["status"] for one in seen), key=steps.index)
+    assert [one["seq"] for one in seen] == sorted({one["seq"] for one in seen})
+
+
+async def test_a_page_that_left_is_not_watched_for(stack: Stack) -> None:
+    """Neither its countdown nor its number stays behind."""
+    page = await stack.page()
+    await page.ask("mobile.check", mobile=MOBILE)
+    await page.ask("sms.send", mobile=MOBILE, purpose="register")
+    await page.close()
+    async with asyncio.timeout(5):
+        while stack.services.countdowns._watches or stack.services.mobiles._watchers or stack.sockets:
+            await asyncio.sleep(0)
+
+
+async def test_a_lost_message_is_mended_by_looking(stack: Stack) -> None:
+    """Without any event from Redis the page still learns, by the resync."""
+    page = await stack.page()
+    await page.ask("mobile.check", mobile=MOBILE)
+    queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    await page.state("delivered")
+    stack.services.countdowns._events._listeners.clear()
+    await stack.mongo.db.users.insert_one({"_id": "x", "mobile": MOBILE, "username": "x", "transaction": "x"})
+    await stack.redis.client.hincrby(f"sms:{{{queued['transaction'][:8]}}}:tx:{queued['transaction']}", "seq", 1)
+    await stack.services.mobiles._resync()
+    await stack.services.countdowns._resync()
+    assert (await page.next_event("mobile.taken"))["data"] == {"mobile": MOBILE}
+    assert (await page.next_event("sms.state"))["data"]["seq"] == 5
