@@ -168,6 +168,7 @@ class PageClient:
                 waiting.set_result(frame)
             else:
                 self._events.put_nowait(frame)
+        self.socket.close()
         if not self.closed.done():
             self.closed.set_result((self.socket.close_code, self.socket.close_reason))
 
@@ -224,3 +225,65 @@ async def servers(var_dir: Path, count: int, **settings: str) -> AsyncIterator[l
             started.append(await ServerProcess.start(var_dir, **settings))
             stack.push_async_callback(started[-1].stop)
         yield started
+
+
+class Relay:
+    """Stands between the service and a store, and fails as networks do: `cut` refuses, `hang` is silent."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._streams: set[asyncio.StreamWriter] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """Refuse and drop all connections."""
+        self._server.close()
+        for stream in [*self._streams]:
+            stream.transport.abort()
+        await self._server.wait_closed()
+
+    def hang(self) -> None:
+        """Keep connections but pass nothing on."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        """Pass everything on again."""
+        self._flowing.set()
+
+    async def aclose(self) -> None:
+        self.flow()
+        await self.cut()
+        for pump in [*self._pumps]:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._target.startswith("/"):
+            far_reader, far_writer = await asyncio.open_unix_connection(self._target)
+        else:
+            host, _, port = self._target.partition(":")
+            far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            pump = asyncio.create_task(self._pump(source, sink))
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        self._streams.add(sink)
+        try:
+            while data := await source.read(65536):
+                await self._flowing.wait()
+                sink.write(data)
+                await sink.drain()
+        except (ConnectionError, OSError):
+            pass
+        finally:
+            self._streams.discard(sink)
+            sink.close()

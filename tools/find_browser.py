@@ -18,9 +18,7 @@ def main() -> int:
     """Print what the tests are to launch; 1 when there is nothing."""
     if chosen := os.environ.get("CHROMIUM"):
         if not shutil.which(chosen):
-            return fail(
-                f"CHROMIUM={chosen} is not a program: set it to the path of a Chromium, or to nothing."
-            )
+            return fail(f"CHROMIUM={chosen} is not a program: set it to the path of a Chromium, or to nothing.")
         print(chosen)
         return 0
     path = on_path() or (on_path() if install_by_apt() else None)

@@ -7,6 +7,7 @@ looks knows whether it runs, and that the pid written beside it is still its own
 import asyncio
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -22,6 +23,7 @@ from server.embedded.presence import try_lock
 START_S = 120
 STOP_S = 10
 RESEND_S = 0.5
+LEAST_FREE = 1024 * 1024
 POLL_S = 0.01
 
 # The outer shell ends at once, so the store is nobody's child and needs no reaping; the inner one writes
@@ -122,7 +124,9 @@ class StoreProcess(ABC):
             await asyncio.gather(task, return_exceptions=True)
 
     def _explain_end(self) -> EmbeddedStoreError:
-        if "No space left on device" in self._said():
+        # On a full disk there may be no room for the log either.
+        full = shutil.disk_usage(self.home).free < LEAST_FREE or "No space left on device" in self._said()
+        if full:
             return EmbeddedStoreError(f"The disk of {self.home} is full: free some space and start again.")
         return EmbeddedStoreError(f"The embedded {self.label} did not start: see the end of {self.log}.")
 

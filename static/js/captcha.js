@@ -7,6 +7,7 @@ const ALGORITHM = "PBKDF2/SHA-256";
 const WORKER = new URL("../vendor/altcha/pbkdf2.js", import.meta.url);
 const WANTS_CAPTCHA = new Set(["captcha_required", "captcha_failed"]);
 const MARGIN_MS = 5_000;
+const RENEWALS = 5;
 const LIFE_MS = { least: 10_000, most: 110_000 };
 
 let widgetMade = null;
@@ -16,6 +17,7 @@ let queue = Promise.resolve();
 export class Captcha {
   #ready = null;
   #expiry = null;
+  #renewals = 0;
 
   constructor(call, purpose, show = () => {}) {
     Object.assign(this, { call, purpose, show });
@@ -32,6 +34,7 @@ export class Captcha {
   async take() {
     if (!needed()) return undefined;
     const solution = await (this.#ready ?? this.#solve());
+    this.#renewals = 0;
     this.#forget("idle");
     return solution;
   }
@@ -46,8 +49,14 @@ export class Captcha {
   async #fetchAndSolve() {
     const { offer, solution } = await fetchAndSolve(this.call, this.purpose);
     this.show("passed");
-    this.#expiry = setTimeout(() => this.#forget("expired"), lifeMs(offer));
+    this.#expiry = setTimeout(() => this.#onExpired(), lifeMs(offer));
     return solution;
+  }
+
+  /** A forgotten page stops asking for new ones; it solves one when it is needed. */
+  #onExpired() {
+    this.#forget("expired");
+    if (!document.hidden && this.#renewals++ < RENEWALS) this.prepare();
   }
 
   #forget(state) {

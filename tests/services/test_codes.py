@@ -1,6 +1,7 @@
 """What is promised about SMS codes, over the real steps in Redis."""
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -208,7 +209,7 @@ async def test_otp_2_no_code_is_stored_anywhere(start: Start) -> None:
 def _standing_alone(code: str, text: str) -> bool:
     """The digits, not as a part of a longer number or word."""
     pieces = text.split(code)
-    return any(not (a[-1:].isalnum() or b[:1].isalnum()) for a, b in zip(pieces, pieces[1:], strict=False))
+    return any(not (a[-1:].isalnum() or b[:1].isalnum()) for a, b in itertools.pairwise(pieces))
 
 
 async def _everything(stack: Stack) -> str:

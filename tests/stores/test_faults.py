@@ -1,0 +1,195 @@
+"""Redis or Mongo is away, silent, or comes back. Nothing fails open."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from pymongo.errors import AutoReconnect
+from tornado.ioloop import IOLoop
+
+from server.embedded import Urls
+from tests.conftest import Stack
+from tests.helpers import MOBILE, PASSWORD, PageClient, Relay
+
+pytestmark = pytest.mark.gen_test(timeout=60)
+Start = Callable[..., Coroutine[Any, Any, Stack]]
+LIMITED = [
+    ("mobile.check", {"mobile": MOBILE}),
+    ("sms.send", {"mobile": MOBILE, "purpose": "register"}),
+    ("captcha.new", {"purpose": "register"}),
+    ("session.login", {"account": MOBILE, "password": PASSWORD}),
+]
+
+
+class Between:
+    """A service whose stores are reached through relays."""
+
+    def __init__(self, stack: Stack, redis: Relay, mongo: Relay) -> None:
+        self.stack, self.redis, self.mongo = stack, redis, mongo
+
+
+@pytest.fixture
+def between(io_loop: IOLoop, start: Start, store_urls: Urls) -> Any:
+    assert store_urls.redis_url is not None
+    assert store_urls.mongo_url is not None
+    credentials, _, rest = store_urls.mongo_url.removeprefix("mongodb://").partition("@")
+    address, _, options = rest.partition("/")
+    redis, mongo = Relay(store_urls.redis_url.removeprefix("unix://")), Relay(address)
+
+    async def run() -> Between:
+        await redis.start()
+        await mongo.start()
+        stack = await start(
+            REDIS_URL=f"redis://127.0.0.1:{redis.port}",
+            MONGO_URL=f"mongodb://{credentials}@127.0.0.1:{mongo.port}/{options}".replace(
+                "/haoma?", f"/test_{time.time_ns()}?"
+            ),
+        )
+        return Between(stack, redis, mongo)
+
+    yield io_loop.run_sync(run)
+    io_loop.run_sync(redis.aclose)
+    io_loop.run_sync(mongo.aclose)
+
+
+async def _until_ready(stack: Stack, ready: bool) -> None:
+    rest = stack.rest()
+    async with asyncio.timeout(8):
+        while ((await rest.get("/readyz")).status == 200) != ready:
+            pass
+
+
+@pytest.mark.parametrize("fault", ["cut", "hang"])
+async def test_st_1_rl_9_without_redis_limited_actions_are_refused_not_let_through(
+    between: Between, fault: str
+) -> None:
+    """503 with a wait on both transports; alive but not ready; the page's socket stays and is told."""
+    page, rest = await between.stack.page(), between.stack.rest()
+    await page.ask("ping")
+    await _break(between.redis, fault)
+    for kind, data in LIMITED:
+        answer = await page.ask(kind, **data)
+        assert answer["data"]["code"] == "unavailable", kind
+        assert answer["data"]["params"]["retry_after"] >= 1
+    answer = await rest.get(f"/user/mobile/{MOBILE}/")
+    assert (answer.status, answer.error["code"], answer.headers["Retry-After"]) == (503, "unavailable", "1")
+    assert (await page.next_event("degraded"))["data"] == {"what": "redis"}
+    assert (await rest.get("/healthz")).status == 200
+    assert (await rest.get("/readyz")).status == 503
+    assert between.stack.provider.sent == []
+    await _mend(between.redis, fault)
+    assert (await page.next_event("restored"))["data"] == {"what": "redis"}
+    await _until_works(page)
+
+
+async def test_st_1_after_an_outage_pushes_work_again_without_a_restart(between: Between) -> None:
+    """The subscription is made anew, and what was missed is mended."""
+    page, other = await between.stack.page(), await between.stack.page()
+    await page.ask("mobile.check", mobile=MOBILE)
+    await between.redis.cut()
+    assert (await page.next_event("degraded"))["data"] == {"what": "redis"}
+    await between.redis.start()
+    assert (await page.next_event("restored"))["data"] == {"what": "redis"}
+    queued = await _until_works(other, mobile="15400000077")
+    assert (await page.ask("sms.watch", transaction=queued["transaction"]))["type"] == "sms.state"
+    await between.stack.services.accounts._events.publish("events:mobiles", kind="mobile.taken", mobile=MOBILE)
+    assert (await page.next_event("mobile.taken"))["data"] == {"mobile": MOBILE}
+
+
+@pytest.mark.parametrize("fault", ["cut", "hang"])
+async def test_st_5_without_mongo_uniqueness_is_unknown_never_free(between: Between, fault: str) -> None:
+    """null on the websocket, 503 by REST, and no SMS, no account, no token."""
+    page, rest = await between.stack.page(), between.stack.rest()
+    await page.ask("ping")
+    await _break(between.mongo, fault)
+    assert (await page.ask("mobile.check", mobile=MOBILE))["data"] == {"mobile": MOBILE, "available": None}
+    answer = await rest.get(f"/user/mobile/{MOBILE}/")
+    assert (answer.status, answer.error["code"]) == (503, "check_unavailable")
+    refused = await page.ask("sms.send", mobile=MOBILE, purpose="register")
+    assert refused["data"]["code"] == "check_unavailable"
+    form = {"mobile": MOBILE, "password": PASSWORD, "sms_code": "123456", "transaction": "a.b"}
+    assert (await page.ask("user.register", **form))["data"]["code"] == "unavailable"
+    login = await page.ask("session.login", account=MOBILE, password=PASSWORD)
+    assert login["data"]["code"] == "unavailable"
+    assert between.stack.provider.sent == []
+    await _until_ready(between.stack, False)
+    await _mend(between.mongo, fault)
+    await _until_ready(between.stack, True)
+    assert (await page.ask("mobile.check", mobile=MOBILE))["data"]["available"] is True
+
+
+async def test_st_6_a_lost_answer_to_the_insert_is_found_out_by_the_same_request(between: Between) -> None:
+    """The account was written but nobody heard: not acknowledged, code given back, and trying again tells the truth."""
+    page = await between.stack.page()
+    queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    code = (await between.stack.provider.nth(1)).code
+    form = {"mobile": MOBILE, "password": PASSWORD, "sms_code": code, "transaction": queued["transaction"]}
+    users = between.stack.services.accounts._users
+    real_insert = users._users.insert_one
+
+    async def insert_and_lose_the_answer(user: dict[str, Any]) -> None:
+        await real_insert(user)
+        between.mongo.hang()
+        raise AutoReconnect("answer lost")
+
+    users._users = _Collection(users._users, insert_and_lose_the_answer)
+    refused = await page.ask("user.register", **form)
+    assert refused["data"]["code"] == "result_unknown"
+    users._users = users._users.real
+    between.mongo.flow()
+    await _until_ready(between.stack, True)
+    answer = await page.ask("user.register", **form)
+    assert answer["type"] == "user.registered", answer
+    assert await between.stack.mongo.db.users.count_documents({"mobile": MOBILE}) == 1
+
+
+async def test_st_6_a_lost_answer_whose_write_can_be_read_back_is_a_success(between: Between) -> None:
+    """The service looks by `_id` before it answers."""
+    page = await between.stack.page()
+    queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    code = (await between.stack.provider.nth(1)).code
+    users = between.stack.services.accounts._users
+    real_insert = users._users.insert_one
+
+    async def insert_and_lose_the_answer(user: dict[str, Any]) -> None:
+        await real_insert(user)
+        raise AutoReconnect("answer lost")
+
+    users._users = _Collection(users._users, insert_and_lose_the_answer)
+    form = {"mobile": MOBILE, "password": PASSWORD, "sms_code": code, "transaction": queued["transaction"]}
+    assert (await page.ask("user.register", **form))["type"] == "user.registered"
+
+
+class _Collection:
+    """A collection one of whose calls fails as the network would make it fail."""
+
+    def __init__(self, real: Any, insert_one: Any) -> None:
+        self.real, self.insert_one = real, insert_one
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+async def _break(relay: Relay, fault: str) -> None:
+    if fault == "cut":
+        await relay.cut()
+    else:
+        relay.hang()
+
+
+async def _mend(relay: Relay, fault: str) -> None:
+    if fault == "cut":
+        await relay.start()
+    else:
+        relay.flow()
+
+
+async def _until_works(page: PageClient, mobile: str = MOBILE) -> dict[str, Any]:
+    async with asyncio.timeout(8):
+        while True:
+            answer = await page.ask("sms.send", mobile=mobile, purpose="register")
+            if answer["type"] == "sms.queued":
+                return dict(answer["data"])
+            await asyncio.sleep(0.1)

@@ -1,0 +1,174 @@
+"""Several `run.py` on the same stores are one service."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers import MOBILE, PASSWORD, PageClient, RestClient, ServerProcess, servers
+
+pytestmark = pytest.mark.gen_test(timeout=90)
+_BODY = {"mobile": MOBILE, "purpose": "register"}
+
+
+async def _inbox(rest: RestClient, count: int) -> list[dict[str, Any]]:
+    """The inbox, once it has that many messages (the queue works while we look)."""
+    async with asyncio.timeout(15):
+        while True:
+            found = (await rest.get("/dev/inbox.json")).body
+            if len(found) >= count:
+                return list(found)
+
+
+def _form(transaction: str, code: str, password: str = PASSWORD) -> dict[str, str]:
+    return {"mobile": MOBILE, "password": password, "sms_code": code, "transaction": transaction}
+
+
+async def test_rc_3_a_hundred_parallel_sends_over_two_processes_give_one_sms(tmp_path: Path) -> None:
+    """Half by websocket, half by REST: one is accepted, 99 are told how long to wait, one SMS leaves."""
+    async with servers(tmp_path / "var", 2) as started:
+        rests = [RestClient(server.port) for server in started]
+        pages = [await PageClient.open(server.port) for server in started for _ in range(2)]
+        asked = [pages[n % 4].ask("sms.send", **_BODY) for n in range(50)]
+        posted = [rests[n % 2].post("/user/sms/", _BODY) for n in range(50)]
+        frames, answers = await asyncio.gather(asyncio.gather(*asked), asyncio.gather(*posted))
+        accepted = sum(f["type"] == "sms.queued" for f in frames) + sum(a.status == 202 for a in answers)
+        refused = [f["data"]["code"] for f in frames if f["type"] == "error"]
+        refused += [a.error["code"] for a in answers if a.status == 429]
+        assert accepted == 1
+        assert refused == ["sms_too_soon"] * 99
+        assert len(await _inbox(rests[0], 1)) == 1
+        for page in pages:
+            await page.close()
+
+
+async def test_rc_1_parallel_registrations_over_two_processes_make_one_account(tmp_path: Path) -> None:
+    """Eight valid ways to the same number, each with a code of its own: one 201, the others 409, and only the
+    winner's password signs in."""
+    async with servers(tmp_path / "var", 2, LIMITS="observe") as started:
+        rests = [RestClient(server.port) for server in started]
+        sent = [(await rests[n % 2].post("/user/sms/", _BODY)).body["transaction"] for n in range(8)]
+        codes = {one["transaction"]: one["code"] for one in await _inbox(rests[0], 8)}
+        answers = await asyncio.gather(
+            *(
+                rests[n % 2].post("/user/", _form(transaction, codes[transaction], f"{PASSWORD} {n}"))
+                for n, transaction in enumerate(sent)
+            )
+        )
+        assert sorted(answer.status for answer in answers) == [201] + [409] * 7
+        winner = [answer.status for answer in answers].index(201)
+        logins = await asyncio.gather(
+            *(
+                rests[0].post("/user/login/", {"account": MOBILE, "password": f"{PASSWORD} {n}"})
+                for n in range(8)
+            )
+        )
+        assert [login.status for login in logins] == [200 if n == winner else 401 for n in range(8)]
+
+
+async def test_rc_2_one_code_used_fifty_times_at_once_makes_one_account(tmp_path: Path) -> None:
+    """On two processes exactly one use succeeds."""
+    async with servers(tmp_path / "var", 2, LIMITS="observe") as started:
+        rests = [RestClient(server.port) for server in started]
+        transaction = (await rests[0].post("/user/sms/", _BODY)).body["transaction"]
+        code = (await _inbox(rests[0], 1))[0]["code"]
+        answers = await asyncio.gather(
+            *(rests[n % 2].post("/user/", _form(transaction, code)) for n in range(50))
+        )
+        statuses = sorted(answer.status for answer in answers)
+        assert statuses[0] == 201
+        assert set(statuses[1:]) <= {400, 409}
+        assert (await rests[1].get(f"/user/mobile/{MOBILE}/")).status == 409
+
+
+async def test_ws_12_a_page_on_another_process_hears_that_its_number_was_taken(tmp_path: Path) -> None:
+    """Pushed, without asking; and the countdown of a send on one process runs on the other."""
+    async with servers(tmp_path / "var", 2) as started:
+        mine, theirs = [await PageClient.open(server.port) for server in started]
+        await theirs.ask("mobile.check", mobile=MOBILE)
+        queued = (await mine.ask("sms.send", **_BODY))["data"]
+        watched = (await theirs.ask("sms.watch", transaction=queued["transaction"]))["data"]
+        assert watched["resend_at"] == queued["resend_at"]
+        assert (await theirs.next_event("countdown.tick"))["data"]["remaining"] >= 58
+        rest = RestClient(started[0].port)
+        code = (await _inbox(rest, 1))[0]["code"]
+        assert (await rest.post("/user/", _form(queued["transaction"], code))).status == 201
+        assert (await theirs.next_event("mobile.taken"))["data"] == {"mobile": MOBILE}
+        await mine.close()
+        await theirs.close()
+
+
+async def test_an_accepted_sms_survives_kill_nine(tmp_path: Path) -> None:
+    """Killed right after `sms.queued`, started again: the SMS arrives, once. Twenty rounds at different moments."""
+    var_dir = tmp_path / "var"
+    transactions = []
+    for number in range(6):
+        server = await ServerProcess.start(var_dir)
+        rest = RestClient(server.port)
+        body = {"mobile": f"154000020{number:02d}", "purpose": "register"}
+        answer = await rest.post("/user/sms/", body)
+        transactions.append(answer.body["transaction"])
+        await server.kill()
+        rest.close()
+    async with servers(var_dir, 1) as (server,):
+        rest = RestClient(server.port)
+        found = await _inbox(rest, len(transactions))
+        assert sorted(one["transaction"] for one in found) == sorted(transactions)
+        for transaction in transactions:
+            async with asyncio.timeout(10):
+                while (await rest.get(f"/user/sms/{transaction}/")).body["status"] != "delivered":
+                    pass
+
+
+async def test_accounts_survive_kill_nine_and_a_restart(tmp_path: Path) -> None:
+    """What was acknowledged is there at the next start."""
+    var_dir = tmp_path / "var"
+    server = await ServerProcess.start(var_dir)
+    rest = RestClient(server.port)
+    transaction = (await rest.post("/user/sms/", _BODY)).body["transaction"]
+    code = (await _inbox(rest, 1))[0]["code"]
+    assert (await rest.post("/user/", _form(transaction, code))).status == 201
+    await server.kill()
+    async with servers(var_dir, 1) as (again,):
+        rest = RestClient(again.port)
+        assert (await rest.post("/user/login/", {"account": MOBILE, "password": PASSWORD})).status == 200
+
+
+async def test_pr_3_sigterm_sends_pages_away_and_ends_clean(tmp_path: Path) -> None:
+    """`server.closing` with a moment to come back, close 1001, exit status 0."""
+    server = await ServerProcess.start(tmp_path / "var")
+    page = await PageClient.open(server.port)
+    await page.ask("ping")
+    stopping = asyncio.ensure_future(server.stop())
+    closing = await page.next_event("server.closing")
+    assert 1 <= closing["data"]["retry_after"] <= 10
+    assert (await page.closed)[0] == 1001
+    assert await stopping == 0
+
+
+async def test_pr_3_a_request_that_is_running_is_finished_first(tmp_path: Path) -> None:
+    """SIGTERM in the middle of a login: it is answered, then the server ends."""
+    server = await ServerProcess.start(tmp_path / "var", BCRYPT_COST="13")
+    rest = RestClient(server.port)
+    login = asyncio.ensure_future(rest.post("/user/login/", {"account": MOBILE, "password": PASSWORD}))
+    metric = 'haoma_hashes_waiting 1.0'
+    while metric not in (await rest.get("/metrics")).body.decode():
+        pass
+    assert await server.stop() == 0
+    assert (await login).status == 401
+
+
+async def test_a_dead_store_stops_the_server(tmp_path: Path) -> None:
+    """Never half alive: exit status 1."""
+    server = await ServerProcess.start(tmp_path / "var")
+    rest = RestClient(server.port)
+    assert (await rest.get("/readyz")).status == 200
+    await _kill_children_of(tmp_path / "var")
+    async with asyncio.timeout(20):
+        assert await server.process.wait() == 1
+
+
+async def _kill_children_of(var_dir: Path) -> None:
+    process = await asyncio.create_subprocess_exec("pkill", "-9", "-f", str(var_dir / "redis"))
+    await process.wait()
