@@ -37,12 +37,6 @@ class Edge:
             address = candidate
         return address
 
-    def is_https(self, request: HTTPServerRequest) -> bool:
-        """Whether the client speaks TLS, with us or with a trusted proxy."""
-        if self._trusts(request.remote_ip or ""):
-            return request.headers.get("X-Forwarded-Proto", request.protocol) == "https"
-        return request.protocol == "https"
-
     def _trusts(self, address: str) -> bool:
         if not self.proxies or not _is_address(address):
             return False

@@ -38,7 +38,7 @@ def _by_weight(accept_language: str) -> list[str]:
 
 def _weight(part: str) -> float:
     try:
-        return float(part.partition(";q=")[2] or 1)
+        return float(part.replace(" ", "").partition(";q=")[2] or 1)
     except ValueError:
         return 0
 

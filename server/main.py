@@ -25,7 +25,7 @@ _log = get_log(__name__)
 # Handlers refuse with an answer what is too large, long before the server cuts the connection at these.
 SERVER_OPTIONS: dict[str, Any] = {
     "max_header_size": 128 * 1024,
-    "max_body_size": 1024 * 1024,
+    "max_body_size": 1024 * 1024 * 1024,
     "body_timeout": 10,
     "idle_connection_timeout": 75,
 }

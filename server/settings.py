@@ -64,9 +64,7 @@ class Settings:
     site_url: str = _setting("", "str", "https://… where people reach the service; required in production")
     allowed_origins: tuple[str, ...] = _setting((), "list", "further origins whose pages may call us")
     allowed_hosts: tuple[str, ...] = _setting((), "list", "further Host names that we answer to")
-    trusted_proxies: Networks = _setting(
-        (), "networks", "addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed"
-    )
+    trusted_proxies: Networks = _setting((), "networks", "addresses or networks whose X-Forwarded-For is believed")
     sms_interval_s: int = _setting(60, "int", "seconds between two SMS to one number", validate=Range(1, 3600))
     sms_expire_s: int = _setting(300, "int", "seconds for which a code is good", validate=Range(10, 3600))
     sms_providers: tuple[str, ...] = _setting(("sandbox",), "list", "SMS providers in order of preference")

@@ -44,8 +44,9 @@ class Tasks:
             _log.error("task.failed", task=task.get_coro().__qualname__, exc_info=fault)  # type: ignore[union-attr]
 
     async def aclose(self) -> None:
-        """Cancel what runs and wait for its end."""
-        tasks = [*self._running]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel what runs and wait for its end. A library may swallow a cancellation that comes in the same
+        turn as its answer, so it is said again until it was heard."""
+        while self._running:
+            for task in self._running:
+                task.cancel()
+            await asyncio.wait(self._running, timeout=0.2)

@@ -35,13 +35,24 @@ load_texts()
 _KEY = base64.b64encode(bytes(range(1, 200, 5))[:32]).decode()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _a_loop_to_return_to() -> Iterator[None]:
+    """Tornado's test loop puts back the loop that was current before; without one it would make and leak it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
 @pytest.fixture(scope="session")
 def store_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Urls]:
     """Where the run's own stores are."""
     stores = EmbeddedStores(tmp_path_factory.mktemp("stores"), redis=True, mongo=True)
-    with asyncio.Runner() as runner:
-        yield runner.run(stores.start())
-        runner.run(stores.aclose())
+    loop = asyncio.new_event_loop()
+    yield loop.run_until_complete(stores.start())
+    loop.run_until_complete(stores.aclose())
+    loop.close()
 
 
 @pytest.fixture
@@ -141,7 +152,7 @@ def start(
         return await opened.enter_async_context(open_stack(settings_of(**given), sandbox=sandbox))
 
     yield run
-    io_loop.run_sync(opened.aclose)
+    io_loop.run_sync(opened.aclose, timeout=15)
 
 
 @pytest.fixture

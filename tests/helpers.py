@@ -161,16 +161,19 @@ class PageClient:
         await self.closed
 
     async def _read(self) -> None:
-        while (raw := await self.socket.read_message()) is not None:
-            frame = json.loads(raw)
-            waiting = self._answers.pop(frame["id"], None)
-            if waiting is not None:
-                waiting.set_result(frame)
-            else:
-                self._events.put_nowait(frame)
-        self.socket.close()
-        if not self.closed.done():
+        try:
+            while (raw := await self.socket.read_message()) is not None:
+                self._sort(json.loads(raw))
+        finally:
+            self.socket.close()
             self.closed.set_result((self.socket.close_code, self.socket.close_reason))
+
+    def _sort(self, frame: dict[str, Any]) -> None:
+        waiting = self._answers.pop(frame["id"], None)
+        if waiting is None:
+            self._events.put_nowait(frame)
+        elif not waiting.done():
+            waiting.set_result(frame)
 
 
 class ServerProcess:

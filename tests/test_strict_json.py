@@ -110,7 +110,13 @@ def test_api_2_lone_surrogates_are_refused(raw: bytes | str) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"\xef\xbb\xbf{}", "\ufeff{}", b'{"a":1}\xef\xbb\xbf', '{"a":1}'.encode("utf-16"), '{"a":1}'.encode("utf-32-le")],
+    [
+        b"\xef\xbb\xbf{}",
+        "\ufeff{}",
+        b'{"a":1}\xef\xbb\xbf',
+        '{"a":1}'.encode("utf-16"),
+        '{"a":1}'.encode("utf-32-le"),
+    ],
 )
 def test_api_2_a_byte_order_mark_is_refused(raw: bytes | str) -> None:
     """JSON between systems is UTF-8 without a mark (RFC 8259, 8.1)."""

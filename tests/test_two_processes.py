@@ -59,10 +59,7 @@ async def test_rc_1_parallel_registrations_over_two_processes_make_one_account(t
         assert sorted(answer.status for answer in answers) == [201] + [409] * 7
         winner = [answer.status for answer in answers].index(201)
         logins = await asyncio.gather(
-            *(
-                rests[0].post("/user/login/", {"account": MOBILE, "password": f"{PASSWORD} {n}"})
-                for n in range(8)
-            )
+            *(rests[0].post("/user/login/", {"account": MOBILE, "password": f"{PASSWORD} {n}"}) for n in range(8))
         )
         assert [login.status for login in logins] == [200 if n == winner else 401 for n in range(8)]
 
@@ -73,9 +70,7 @@ async def test_rc_2_one_code_used_fifty_times_at_once_makes_one_account(tmp_path
         rests = [RestClient(server.port) for server in started]
         transaction = (await rests[0].post("/user/sms/", _BODY)).body["transaction"]
         code = (await _inbox(rests[0], 1))[0]["code"]
-        answers = await asyncio.gather(
-            *(rests[n % 2].post("/user/", _form(transaction, code)) for n in range(50))
-        )
+        answers = await asyncio.gather(*(rests[n % 2].post("/user/", _form(transaction, code)) for n in range(50)))
         statuses = sorted(answer.status for answer in answers)
         assert statuses[0] == 201
         assert set(statuses[1:]) <= {400, 409}
@@ -152,7 +147,7 @@ async def test_pr_3_a_request_that_is_running_is_finished_first(tmp_path: Path) 
     server = await ServerProcess.start(tmp_path / "var", BCRYPT_COST="13")
     rest = RestClient(server.port)
     login = asyncio.ensure_future(rest.post("/user/login/", {"account": MOBILE, "password": PASSWORD}))
-    metric = 'haoma_hashes_waiting 1.0'
+    metric = "haoma_hashes_waiting 1.0"
     while metric not in (await rest.get("/metrics")).body.decode():
         pass
     assert await server.stop() == 0

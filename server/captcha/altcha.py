@@ -18,6 +18,7 @@ class AltchaSolved:
     """A right answer."""
 
     nonce: str
+    expires_at: int
     data: dict[str, str]
 
 
@@ -64,7 +65,7 @@ class Altcha:
         parameters = payload.challenge.parameters
         if not verified or parameters.expires_at is None or not isinstance(parameters.data, dict):
             return None
-        return AltchaSolved(parameters.nonce, parameters.data)
+        return AltchaSolved(parameters.nonce, parameters.expires_at, parameters.data)
 
 
 def _derive(secret: bytes, use: str) -> str:

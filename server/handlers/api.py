@@ -3,24 +3,20 @@
 import re
 from typing import Any
 
-from tornado.web import stream_request_body
-
 from server import strict_json
 from server.edge import Edge
 from server.errors import AppError
-from server.handlers.base import BaseHandler
+from server.handlers.base import HttpHandler
 from server.i18n import localised
 from server.operations import Dispatcher, Operation, Reply
 from server.services.sessions import IDLE_S
 
-BODY_MAX_BYTES = 16 * 1024
 _JSON = re.compile(r"application/json(?:\s*;\s*charset=utf-8)?", re.ASCII | re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
-@stream_request_body
-class ApiHandler(BaseHandler):
-    """All operations of one path, by method. The body is streamed so that a large one is refused unread."""
+class ApiHandler(HttpHandler):
+    """All operations of one path, by method."""
 
     def initialize(  # type: ignore[override]
         self, dispatcher: Dispatcher, edge: Edge, path: str, operations: dict[str, Operation], page: str = ""
@@ -30,33 +26,26 @@ class ApiHandler(BaseHandler):
         self.path_pattern = path
         self._operations = operations
         self._page = page
-        self._body = bytearray()
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Vary", "Accept-Language, Origin, Cookie")
 
     async def prepare(self) -> None:
         await super().prepare()
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("Vary", "Accept-Language, Origin, Cookie")
         if self.request.method not in self._operations:
             if self.request.method == "GET" and self._page:
                 self.redirect(self._page + (f"?{self.request.query}" if self.request.query else ""))
                 return
             raise AppError("method_not_allowed")
-        if int(self.request.headers.get("Content-Length", "0") or 0) > BODY_MAX_BYTES:
-            raise AppError("payload_too_large")
         if self.request.method == "POST" and not _JSON.fullmatch(self.request.headers.get("Content-Type", "")):
             raise AppError("unsupported_media_type")
         if self._operations[self.request.method].uses_cookie:
             self._require_own_origin()
 
     def allowed_methods(self) -> list[str]:
-        return sorted(self._operations)
-
-    def data_received(self, chunk: bytes) -> None:
-        """Part of a body; Tornado closes a connection whose answer came before its body ended."""
-        if len(self._body) + len(chunk) <= BODY_MAX_BYTES:
-            self._body += chunk
-        elif not self._finished:
-            self.send_error(413)
+        return sorted({*self._operations, *(["GET"] if self._page else [])})
 
     async def get(self, **path: str) -> None:
         await self._answer(path)
@@ -80,7 +69,7 @@ class ApiHandler(BaseHandler):
         if self.request.method == "GET":
             return self._read_query(operation)
         try:
-            return strict_json.loads(bytes(self._body))
+            return strict_json.loads(bytes(self.body))
         except ValueError:
             raise AppError("json_invalid") from None
 

@@ -1,10 +1,14 @@
 """What every handler does first and last: headers, host, caller, errors in one shape."""
 
+import asyncio
+import re
 import secrets
 from typing import Any
 
 import orjson
-from tornado.web import HTTPError, RequestHandler
+from tornado.iostream import StreamBufferFullError
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from server.caller import Caller
 from server.edge import Edge
@@ -15,6 +19,8 @@ from server.operations import Dispatcher
 
 _log = get_log(__name__)
 HEADERS_MAX_BYTES = 8 * 1024
+BODY_MAX_BYTES = 16 * 1024
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
 DEVICE_COOKIE = "device"
 _HTTP_CODES = {
     404: "not_found",
@@ -37,7 +43,7 @@ class BaseHandler(RequestHandler):
         """Runs before `initialize`, and again for error pages."""
         self.csp_nonce = secrets.token_urlsafe(16)
         # A request that is refused before it is routed has no Host we could trust.
-        host = self.request.host if self.request.host.replace(".", "").replace(":", "").isalnum() else ""
+        host = self.request.host if _HOST.fullmatch(self.request.host) else ""
         self.request_id = getattr(self, "request_id", "") or secrets.token_hex(8)
         for name, value in _security_headers(self.csp_nonce, host).items():
             self.set_header(name, value)
@@ -95,6 +101,8 @@ class BaseHandler(RequestHandler):
     def finish_json(self, body: Any) -> None:
         """End with `body` as JSON."""
         self.set_header("Content-Type", "application/json; charset=utf-8")
+        if "Vary" not in self._headers:
+            self.set_header("Vary", "Accept-Language")
         self.finish(orjson.dumps(body))
 
     def compute_etag(self) -> str | None:
@@ -126,8 +134,32 @@ class BaseHandler(RequestHandler):
         """The page's `lang`."""
         return LOCALES[self.pick_locale()]
 
-    def data_received(self, chunk: bytes) -> Any:
-        """Only streaming handlers read bodies."""
+
+@stream_request_body
+class HttpHandler(BaseHandler):
+    """Anything but a websocket. Its body is streamed, so that a large one is refused before it is read."""
+
+    def initialize(self, dispatcher: Dispatcher, edge: Edge) -> None:
+        super().initialize(dispatcher, edge)
+        self.body = bytearray()
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        if _content_length(self.request.headers.get("Content-Length", "0")) > BODY_MAX_BYTES:
+            raise AppError("payload_too_large")
+
+    def data_received(self, chunk: bytes) -> None:
+        """Part of a body; Tornado closes a connection whose answer came before its body ended."""
+        if len(self.body) + len(chunk) <= BODY_MAX_BYTES:
+            self.body += chunk
+        elif not self._finished:
+            self.send_error(413)
+
+
+def _content_length(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise AppError("request_invalid")
+    return int(text)
 
 
 def _security_headers(nonce: str, host: str) -> dict[str, str]:
@@ -156,9 +188,33 @@ def _security_headers(nonce: str, host: str) -> dict[str, str]:
     }
 
 
-class NotFoundHandler(BaseHandler):
-    """Every address that is not ours."""
+class SocketHandler(BaseHandler, WebSocketHandler):
+    """A websocket whose handshake is judged by our rules alone, in `prepare`."""
 
     async def prepare(self) -> None:
         await super().prepare()
-        raise AppError("not_found")
+        if self.request.method != "GET":
+            raise AppError("method_not_allowed")
+        headers = self.request.headers
+        asks = headers.get("Upgrade", "").lower() == "websocket" and headers.get("Sec-WebSocket-Key")
+        if not asks or headers.get("Sec-WebSocket-Version") != "13":
+            raise AppError("request_invalid")
+
+    def check_origin(self, origin: str) -> bool:
+        """Tornado's own rule has exceptions (Origin equal to Host, no Origin) that do not hold here."""
+        return True
+
+    def send_frame(self, message: bytes) -> None:
+        """A dead page is forgotten; one that does not read is cut off, and catches up when it returns."""
+        try:
+            self.write_message(message).add_done_callback(_forget_fault)
+        except WebSocketClosedError:
+            pass
+        except StreamBufferFullError:
+            self.ws_connection.stream.close()  # type: ignore[union-attr]
+
+
+def _forget_fault(sent: "asyncio.Future[None]") -> None:
+    """Read the outcome of a write, so that a page that left meanwhile is not reported as a failure."""
+    if not sent.cancelled():
+        sent.exception()

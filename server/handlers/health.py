@@ -1,9 +1,9 @@
 """/healthz, /readyz, /metrics and the public keys. Probes know us by address, so any Host will do."""
 
-from server.handlers.base import BaseHandler
+from server.handlers.base import HttpHandler
 
 
-class HealthHandler(BaseHandler):
+class HealthHandler(HttpHandler):
     """Alive: the loop turns."""
 
     checks_host = False
@@ -13,7 +13,7 @@ class HealthHandler(BaseHandler):
         self.finish_json({"status": "ok"})
 
 
-class ReadyHandler(BaseHandler):
+class ReadyHandler(HttpHandler):
     """Can serve: the stores answer, the unique index is there, we are not going away."""
 
     checks_host = False
@@ -25,7 +25,7 @@ class ReadyHandler(BaseHandler):
         self.finish_json({"status": "not ready" if against else "ready", "waiting_for": against})
 
 
-class MetricsHandler(BaseHandler):
+class MetricsHandler(HttpHandler):
     """Prometheus."""
 
     checks_host = False
@@ -35,7 +35,7 @@ class MetricsHandler(BaseHandler):
         self.finish(self.services.metrics.exposition())
 
 
-class KeysHandler(BaseHandler):
+class KeysHandler(HttpHandler):
     """The JWK set with which anybody can verify our access tokens."""
 
     async def get(self) -> None:

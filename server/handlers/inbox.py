@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
-
 from server.errors import AppError
-from server.handlers.base import BaseHandler
+from server.handlers.base import HttpHandler, SocketHandler
 from server.schemas.envelope import frame
 
 
-class InboxJsonHandler(BaseHandler):
+class InboxJsonHandler(HttpHandler):
     """`GET /dev/inbox.json`, newest first, for scripts."""
 
     async def get(self) -> None:
@@ -18,16 +16,13 @@ class InboxJsonHandler(BaseHandler):
         self.finish_json(await self.services.inbox.newest())
 
 
-class InboxSocket(BaseHandler, WebSocketHandler):
+class InboxSocket(SocketHandler):
     """Shows each SMS as it arrives."""
 
     async def prepare(self) -> None:
         await super().prepare()
         if not self.edge.knows_origin(self.request.headers.get("Origin", "")):
             raise AppError("origin_refused")
-
-    def check_origin(self, origin: str) -> bool:
-        return True
 
     async def open(self, *args: str, **kwargs: str) -> None:
         assert self.services.inbox is not None
@@ -45,7 +40,4 @@ class InboxSocket(BaseHandler, WebSocketHandler):
         self._send("inbox.message", message)
 
     def _send(self, kind: str, data: dict[str, Any]) -> None:
-        try:
-            self.write_message(frame(kind, None, data).decode()).add_done_callback(lambda sent: sent.exception())
-        except WebSocketClosedError:
-            pass
+        self.send_frame(frame(kind, None, data))

@@ -6,17 +6,15 @@ import random
 from typing import Any
 
 from marshmallow import Schema, ValidationError
-from tornado.iostream import StreamBufferFullError
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from server import strict_json
 from server.edge import Edge
 from server.errors import AppError
-from server.handlers.base import BaseHandler
+from server.handlers.base import SocketHandler
 from server.i18n import error_body, localised
 from server.operations import OPERATIONS, Dispatcher
 from server.schemas.code import CountdownTick, SmsState
-from server.schemas.envelope import Envelope, frame
+from server.schemas.envelope import Envelope, frame, readable_id
 from server.schemas.events import Closing, MobileChanged, StoreHealth
 from server.services.limits import SOCKET_CHECKS, SOCKET_MESSAGES, LocalRate
 
@@ -55,7 +53,7 @@ class OpenSockets(set["PageSocket"]):
             socket.close(1001, "going away")
 
 
-class PageSocket(BaseHandler, WebSocketHandler):
+class PageSocket(SocketHandler):
     """One page. What it may ask is in OPERATIONS; the one `try` around a message is here."""
 
     def initialize(  # type: ignore[override]
@@ -74,10 +72,6 @@ class PageSocket(BaseHandler, WebSocketHandler):
             raise AppError("busy", retry_after=5)
         await self.dispatcher.admit_socket(self.edge.client_address(self.request))
 
-    def check_origin(self, origin: str) -> bool:
-        """Judged in `prepare`, where Tornado's own exceptions do not apply."""
-        return True
-
     def _require_own_origin(self) -> None:
         """Exactly one of our origins; without any only a program that holds an access token (interface.md)."""
         origin = self.request.headers.get("Origin")
@@ -91,8 +85,7 @@ class PageSocket(BaseHandler, WebSocketHandler):
         self.services.sessions.authenticate(token)
 
     def open(self, *args: str, **kwargs: str) -> None:
-        self._stream = self.ws_connection.stream  # type: ignore[union-attr]
-        self._stream.max_write_buffer_size = WRITE_BUFFER_MAX  # type: ignore[union-attr]
+        self.ws_connection.stream.max_write_buffer_size = WRITE_BUFFER_MAX  # type: ignore[union-attr]
         self._caller = dataclasses.replace(self.make_caller("websocket"), watcher=self)
         self._sockets.add(self)
         self.services.metrics.pages.set(len(self._sockets))
@@ -111,15 +104,15 @@ class PageSocket(BaseHandler, WebSocketHandler):
         self._heard()
         frame_id: int | str | None = None
         try:
-            request = self._read(message)
-            frame_id = request["id"]
-            kind, data = await self._answer(request)
+            raw = _parse(message)
+            frame_id = readable_id(raw)
+            self._messages.charge()
+            kind, data = await self._answer(_read(raw))
         except AppError as fault:
             kind, data = "error", error_body(fault, self._caller.locale, self.request_id)
-        self._send(frame(kind, frame_id, data))
+        self.send_frame(frame(kind, frame_id, data))
 
     async def _answer(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        self._messages.charge()
         operation = OPERATIONS.get(request["type"])
         if operation is None or operation.uses_cookie:
             raise AppError("message_unknown")
@@ -133,28 +126,10 @@ class PageSocket(BaseHandler, WebSocketHandler):
                 self._leave()
         return operation.reply, localised(reply.data, self._caller.locale)
 
-    def _read(self, message: str) -> dict[str, Any]:
-        try:
-            request: dict[str, Any] = _ENVELOPE.load(strict_json.loads(message))
-        except ValidationError:
-            raise AppError("request_invalid") from None
-        except ValueError:
-            raise AppError("json_invalid") from None
-        return request
-
     def push(self, kind: str, data: dict[str, Any]) -> None:
         """Send what nobody asked for."""
         shown = _PUSHES[kind].dump(data)
-        self._send(frame(kind, None, localised(shown, self._caller.locale)))
-
-    def _send(self, message: bytes) -> None:
-        """A dead page is forgotten; one that does not read is cut off, and catches up when it returns."""
-        try:
-            self.write_message(message.decode()).add_done_callback(_forget_fault)
-        except WebSocketClosedError:
-            pass
-        except StreamBufferFullError:
-            self._stream.close()  # type: ignore[union-attr]
+        self.send_frame(frame(kind, None, localised(shown, self._caller.locale)))
 
     def on_close(self) -> None:
         self._gone = True
@@ -183,7 +158,19 @@ class PageSocket(BaseHandler, WebSocketHandler):
         self._patience = self._loop.call_later(self._patience_s - silent_s, self._close_idle)
 
 
-def _forget_fault(sent: "asyncio.Future[None]") -> None:
-    """Read the outcome of a write, so that a page that left meanwhile is not reported as a failure."""
-    if not sent.cancelled():
-        sent.exception()
+def _parse(message: str) -> dict[str, Any]:
+    """The object in a frame; empty, which no envelope is, for what is no object at all."""
+    try:
+        return strict_json.loads(message)
+    except ValueError:
+        return {}
+
+
+def _read(raw: dict[str, Any]) -> dict[str, Any]:
+    if not raw:
+        raise AppError("json_invalid")
+    try:
+        request: dict[str, Any] = _ENVELOPE.load(raw)
+    except ValidationError:
+        raise AppError("request_invalid") from None
+    return request

@@ -9,14 +9,14 @@ from tornado.web import RedirectHandler, StaticFileHandler
 
 from server.edge import Edge
 from server.errors import AppError
-from server.handlers.base import DEVICE_COOKIE, BaseHandler
+from server.handlers.base import DEVICE_COOKIE, HttpHandler
 from server.i18n import LOCALES, browser_texts, error_body, text
 from server.operations import Dispatcher
 
 _YEAR_S = 365 * 86400
 
 
-class PageHandler(BaseHandler):
+class PageHandler(HttpHandler):
     """A template with what every page needs."""
 
     def initialize(  # type: ignore[override]
@@ -101,23 +101,28 @@ class NotFoundPage(PageHandler):
         if "text/html" in self.request.headers.get("Accept", ""):
             super().finish_fault(fault)
         else:
-            BaseHandler.finish_fault(self, fault)
+            HttpHandler.finish_fault(self, fault)
 
 
-class StaticHandler(BaseHandler, StaticFileHandler):
+class StaticHandler(HttpHandler, StaticFileHandler):
     """Files of `static/`, with the headers of all answers."""
 
     def initialize(self, dispatcher: Dispatcher, edge: Edge, path: str) -> None:  # type: ignore[override]
-        BaseHandler.initialize(self, dispatcher, edge)
+        HttpHandler.initialize(self, dispatcher, edge)
         StaticFileHandler.initialize(self, path)
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        if "\0" in absolute_path:
+            raise AppError("not_found")
+        return super().validate_absolute_path(root, absolute_path)
 
     def compute_etag(self) -> str | None:
         return StaticFileHandler.compute_etag(self)
 
 
-class MovedHandler(BaseHandler, RedirectHandler):
+class MovedHandler(HttpHandler, RedirectHandler):
     """The seed's addresses of pages; the query goes with them."""
 
     def initialize(self, dispatcher: Dispatcher, edge: Edge, url: str) -> None:  # type: ignore[override]
-        BaseHandler.initialize(self, dispatcher, edge)
+        HttpHandler.initialize(self, dispatcher, edge)
         RedirectHandler.initialize(self, url, permanent=False)

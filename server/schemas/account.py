@@ -7,6 +7,7 @@ from marshmallow import ValidationError, fields, post_load, validates_schema
 from server.schemas.base import (
     Account,
     Code,
+    Flag,
     KnownPassword,
     Mobile,
     Password,
@@ -26,7 +27,7 @@ class UserRegister(StrictSchema):
     password2 = Text(max_length=1024)
     sms_code = Code(required=True)
     transaction = transaction_field(required=True)
-    agree = fields.Boolean(truthy={True}, falsy={False}, error_messages={"invalid": "field.invalid"})
+    agree = Flag()
     captcha = captcha_field()
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)

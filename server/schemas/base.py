@@ -60,6 +60,26 @@ class Text(fields.String):
         return value
 
 
+class Flag(fields.Boolean):
+    """true or false, and nothing that could be read as one of them."""
+
+    default_error_messages = _FAULTS
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class Count(fields.Integer):
+    """A whole number from 0 to `most`."""
+
+    default_error_messages = _FAULTS
+
+    def __init__(self, *, most: int = 999_999_999, **options: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(0, most, error="field.invalid"), **options)
+
+
 class Mobile(Text):
     """A mainland mobile number in any usual notation, made canonical: 11 ASCII digits. The only place that does."""
 

@@ -1,10 +1,8 @@
 """Captcha challenges and SMS codes."""
 
-from typing import Any
+from marshmallow import fields
 
-from marshmallow import fields, validate
-
-from server.schemas.base import Mobile, StrictSchema, Text, captcha_field, one_of, transaction_field
+from server.schemas.base import Count, Mobile, StrictSchema, Text, captcha_field, one_of, transaction_field
 
 SMS_PURPOSES = ("register",)
 CAPTCHA_PURPOSES = (*SMS_PURPOSES, "check", "login")
@@ -33,18 +31,12 @@ class SmsSend(StrictSchema):
     transaction = transaction_field()
 
 
-def _count(*validators: Any) -> fields.Integer:
-    return fields.Integer(
-        strict=True, load_default=0, validate=validators, error_messages={"invalid": "field.invalid"}
-    )
-
-
 class SmsWatch(StrictSchema):
     """`sms.watch`; `after` is the last `seq` the page has seen, `wait` how many seconds a poll would like to wait."""
 
     transaction = transaction_field(required=True)
-    after = _count()
-    wait = _count(validate.Range(0, 25, error="field.invalid"))
+    after = Count(load_default=0)
+    wait = Count(most=25, load_default=0)
 
 
 class SmsReason(StrictSchema):

@@ -31,3 +31,11 @@ class Envelope(StrictSchema):
 def frame(kind: str, frame_id: int | str | None, data: Mapping[str, Any]) -> bytes:
     """One message to the browser; a push has the id None."""
     return orjson.dumps({"type": kind, "id": frame_id, "data": data})
+
+
+def readable_id(raw: Mapping[str, Any]) -> int | str | None:
+    """The id of a frame that may be wrong in everything else; None if that is wrong too."""
+    try:
+        return FrameId().deserialize(raw.get("id"))
+    except ValidationError:
+        return None

@@ -23,10 +23,13 @@ class Captcha(Protocol):
 
 
 class Solved(Protocol):
-    """A right answer: `nonce` names its challenge, `data` is what the challenge was bound to."""
+    """A right answer: `nonce` names its challenge, good until `expires_at` (Unix seconds) for what is in `data`."""
 
     @property
     def nonce(self) -> str: ...
+
+    @property
+    def expires_at(self) -> int: ...
 
     @property
     def data(self) -> dict[str, str]: ...
@@ -59,7 +62,11 @@ class CaptchaService:
         if not answer:
             raise AppError("captcha_required", purpose=purpose)
         solved = self._kind.verify(answer)
-        if solved is None or not await self._store.spend(solved.nonce, LIFE_S):
+        if (
+            solved is None
+            or solved.expires_at <= self._clock.now()
+            or not await self._store.spend(solved.nonce, LIFE_S)
+        ):
             raise AppError("captcha_failed")
         if solved.data.get("purpose") != purpose or solved.data.get("device") != _fingerprint(device):
             raise AppError("captcha_failed")

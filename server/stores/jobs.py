@@ -112,10 +112,6 @@ class JobStore:
             if found["pending"] == 0 and found["idle"] > idle_s * 1000 and found["name"] != self.consumer:
                 await self._redis.call("XGROUP", "DELCONSUMER", _STREAM, _GROUP, found["name"])
 
-    async def depth(self) -> int:
-        """Jobs in line or being worked on."""
-        return int(await self._redis.call("XLEN", _STREAM))
-
     def _job(self, job_id: str) -> str:
         return f"jobs:{{sms}}:job:{job_id}"
 

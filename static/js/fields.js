@@ -2,7 +2,7 @@
 
 import { announce, config, fill, t, waitText } from "./texts.js";
 
-const WAIT_PLACE = /%\(retry_after\)s ?(?:秒|seconds)/;
+const WAIT_PLACE = /%\(retry_after\)s ?(?:秒|s\b|seconds)/;
 const BAD = new Set(["invalid", "taken"]);
 
 export const byId = (id) => document.getElementById(id);

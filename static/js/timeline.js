@@ -31,7 +31,7 @@ export class Timeline {
   remember({ status, server_now }) {
     if (status === "queued" && Object.keys(this.#times).length > 1) this.#times = {};
     this.#times[status] ??= server_now;
-    for (const step of STEPS.slice(0, STEPS.indexOf(status))) this.#times[step] ??= server_now;
+    for (const step of STEPS.slice(0, this.#placeOf(status))) this.#times[step] ??= server_now;
   }
 
   show(state) {
@@ -55,14 +55,15 @@ export class Timeline {
 
   #stateOf(step, { status }) {
     const index = STEPS.indexOf(step);
-    const reached = status === "failed" ? this.#failedAt() : STEPS.indexOf(status);
+    const reached = this.#placeOf(status);
     if (index < reached || status === "delivered") return "done";
     if (index > reached) return "waiting";
     return status === "failed" ? "failed" : "active";
   }
 
-  /** Refused while it was being sent, or accepted and then not delivered. */
-  #failedAt() {
+  /** Which step a status is at; a failed one was refused while being sent, or accepted and then not delivered. */
+  #placeOf(status) {
+    if (status !== "failed") return STEPS.indexOf(status);
     return STEPS.indexOf(this.#times.accepted ? "delivered" : "sending");
   }
 
@@ -73,7 +74,7 @@ export class Timeline {
 }
 
 function noteOf({ status, mobile, reason, expires_at, attempt, purpose }) {
-  if (status === "failed") return t("page.sms_failed", { reason: reason?.message ?? "" });
+  if (status === "failed") return reason?.message ?? t("page.sms_failed");
   if (SILENT.has(purpose)) return t("page.sms_if_known");
   if (status === "sending" && attempt > 1) return t("page.sms_again", { n: attempt });
   if (status === "queued" || status === "sending") return t("page.sms_to", { mobile });

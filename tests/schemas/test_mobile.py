@@ -1,4 +1,4 @@
-"""The one rule for mobile numbers (docs: Forms), in the schema and through a running service."""
+"""The one rule for mobile numbers, in the schema and through a running service."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -204,7 +204,9 @@ async def test_ws_10_both_transports_give_the_same_verdict(start: Callable[..., 
         else:
             assert socket["data"]["code"] == "mobile_invalid", ascii(text)
             assert (answer.status, answer.error["code"]) == (400, "mobile_invalid"), ascii(text)
-            assert socket["data"]["params"] == answer.error["params"] == {"fields": {"mobile": ["手机号码格式有误！"]}}
+            assert (
+                socket["data"]["params"] == answer.error["params"] == {"fields": {"mobile": ["手机号码格式有误！"]}}
+            )
 
 
 @pytest.mark.gen_test(timeout=30)

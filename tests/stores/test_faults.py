@@ -121,7 +121,7 @@ async def test_st_5_without_mongo_uniqueness_is_unknown_never_free(between: Betw
 
 
 async def test_st_6_a_lost_answer_to_the_insert_is_found_out_by_the_same_request(between: Between) -> None:
-    """The account was written but nobody heard: not acknowledged, code given back, and trying again tells the truth."""
+    """The account was written but nobody heard: not acknowledged, and trying again tells the truth."""
     page = await between.stack.page()
     queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
     code = (await between.stack.provider.nth(1)).code

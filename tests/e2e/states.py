@@ -1,0 +1,109 @@
+"""The states of the pages that everybody must be able to see and use."""
+
+from collections.abc import Awaitable, Callable
+
+from playwright.async_api import expect
+
+from tests.conftest import Stack
+from tests.e2e.accounts import request_sms, take_number
+from tests.e2e.visitor import RegisterPage, Visitor
+from tests.helpers import MOBILE, PASSWORD
+
+
+async def register_empty(visitor: Visitor, stack: Stack, query: str) -> None:
+    """As one comes to it."""
+    await visitor.open("/register" + query)
+    await RegisterPage(visitor.page).connected()
+
+
+async def register_with_errors(visitor: Visitor, stack: Stack, query: str) -> None:
+    """Everything is wrong that can be."""
+    await take_number(stack)
+    await register_empty(visitor, stack, query)
+    form = RegisterPage(visitor.page)
+    await form.mobile.fill(MOBILE)
+    await expect(form.verdict("mobile")).to_have_attribute("data-state", "taken")
+    await form.password.fill("short")
+    await form.password2.fill("other")
+    await form.submit.click()
+    await expect(form.verdict("sms_code")).to_have_attribute("data-state", "invalid")
+
+
+async def register_counting(visitor: Visitor, stack: Stack, query: str) -> None:
+    """The SMS is there, a first code was wrong, the countdown runs."""
+    visitor.expects("400 /user/")
+    await register_empty(visitor, stack, query)
+    form = RegisterPage(visitor.page)
+    await form.fill(MOBILE, PASSWORD)
+    await form.send_code()
+    await expect(form.step("delivered")).to_have_attribute("data-state", "done")
+    right = (await stack.provider.nth(1)).code
+    await form.code.fill("000000" if right != "000000" else "000001")
+    await form.submit.click()
+    await expect(form.attempts).to_be_visible()
+
+
+async def register_failed(visitor: Visitor, stack: Stack, query: str) -> None:
+    """The SMS failed, and the service is unsteady."""
+    await register_empty(visitor, stack, query)
+    form = RegisterPage(visitor.page)
+    await form.fill(MOBILE, PASSWORD)
+    stack.provider.refuse("permanent")
+    await form.send_code()
+    await expect(form.timeline).to_have_attribute("data-status", "failed")
+    stack.sockets.broadcast("degraded", "redis")
+    await expect(visitor.page.locator("#degraded")).to_be_visible()
+
+
+async def login(visitor: Visitor, stack: Stack, query: str) -> None:
+    """Refused."""
+    visitor.expects("401 /user/login/")
+    await visitor.open("/login" + query)
+    await visitor.page.locator("#account").fill(MOBILE)
+    await visitor.page.locator("#password").fill(PASSWORD)
+    await visitor.page.locator("#submit").click()
+    await expect(visitor.page.locator("#form-message")).to_be_visible()
+
+
+async def home_signed_out(visitor: Visitor, stack: Stack, query: str) -> None:
+    """As a stranger sees it."""
+    await visitor.open("/" + query)
+    await expect(visitor.page.locator("#signed-out")).to_be_visible()
+
+
+async def home_signed_in(visitor: Visitor, stack: Stack, query: str) -> None:
+    """As a member sees it."""
+    await take_number(stack)
+    await visitor.open("/login" + query)
+    await visitor.page.locator("#account").fill(MOBILE)
+    await visitor.page.locator("#password").fill(PASSWORD)
+    await visitor.page.locator("#submit").click()
+    await expect(visitor.page.locator("#username")).to_contain_text("hm_")
+
+
+async def error_page(visitor: Visitor, stack: Stack, query: str) -> None:
+    """An address that is not ours."""
+    visitor.expects("404 /nowhere")
+    await visitor.open("/nowhere" + query)
+
+
+async def inbox(visitor: Visitor, stack: Stack, query: str) -> None:
+    """With two messages."""
+    await visitor.open("/dev/inbox" + query)
+    await request_sms(stack)
+    await request_sms(stack, "15400000002")
+    await expect(visitor.page.locator(".bubble")).to_have_count(2)
+
+
+Reach = Callable[[Visitor, Stack, str], Awaitable[None]]
+STATES: tuple[Reach, ...] = (
+    register_empty,
+    register_with_errors,
+    register_counting,
+    register_failed,
+    login,
+    home_signed_out,
+    home_signed_in,
+    error_page,
+    inbox,
+)

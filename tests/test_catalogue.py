@@ -1,0 +1,115 @@
+"""Tables that must agree: errors and texts, both languages, schemas and texts, settings and their page."""
+
+import csv
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from server.errors import ERRORS
+from server.i18n import LOCALES
+from server.schemas.code import SMS_PURPOSES
+from server.settings import Settings
+from tests.helpers import ROOT
+
+_PLACE = re.compile(r"%(?:\((\w+)\)s|.)")
+
+
+def rows_of(locale: str) -> list[list[str]]:
+    with (ROOT / "server" / "locales" / f"{locale}.csv").open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.reader(file) if row]
+
+
+TEXTS = {locale: {row[0]: row[1] for row in rows_of(locale)} for locale in LOCALES}
+KEYS = {key for texts in TEXTS.values() for key in texts}
+
+
+def keys_with(prefix: str) -> set[str]:
+    return {key.removeprefix(prefix) for key in KEYS if key.startswith(prefix)}
+
+
+def source_of(*places: str) -> str:
+    """All files of these patterns as one text."""
+    return "\n".join(path.read_text(encoding="utf-8") for place in places for path in sorted(ROOT.glob(place)))
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_each_text_stands_once_and_says_something(locale: str) -> None:
+    """One row per key, two columns, no empty text."""
+    rows = rows_of(locale)
+    assert {len(row) for row in rows} == {2}
+    assert len(TEXTS[locale]) == len(rows)
+    assert not [key for key, text in rows if not text.strip() or key != key.strip()]
+
+
+def test_both_languages_have_the_same_keys() -> None:
+    """What can be said in one can be said in the other."""
+    chinese, english = (set(texts) for texts in TEXTS.values())
+    assert chinese ^ english == set()
+
+
+def test_both_languages_have_the_same_places() -> None:
+    """A text is filled from the same params in each, and only by name."""
+    for key in KEYS:
+        places = [sorted(match[1] or match[0] for match in _PLACE.finditer(texts[key])) for texts in TEXTS.values()]
+        assert places[0] == places[1], key
+        assert not [place for place in places[0] if place.startswith("%")], key
+
+
+def test_every_error_has_a_text_and_every_text_an_error() -> None:
+    """The catalogue of errors is the catalogue of their texts."""
+    assert keys_with("error.") ^ set(ERRORS) == set()
+
+
+def test_every_fault_of_a_field_has_a_text() -> None:
+    """And no text of a fault is left over."""
+    used = set(re.findall(r'"field\.(\w+)"', source_of("server/**/*.py")))
+    assert used ^ keys_with("field.") == set()
+
+
+def test_every_sms_has_its_texts() -> None:
+    """One per purpose, and one per reason that the code gives for a failure."""
+    assert keys_with("sms.text.") == set(SMS_PURPOSES)
+    reasons = set(re.findall(r'(?:_fail\(job, record, |reason=)"(\w+)"', source_of("server/services/*.py")))
+    assert reasons
+    assert reasons == keys_with("sms.reason.")
+
+
+def test_every_setting_is_documented() -> None:
+    """By the name that an operator writes."""
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    names = {field.name.upper() for field in dataclasses.fields(Settings)}
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    """A field without a help line is one that nobody can set."""
+    for field in dataclasses.fields(Settings):
+        assert field.metadata["help"].strip(), field.name
+
+
+def keys_asked_by(text: str) -> tuple[set[str], set[str]]:
+    """The keys that a script or template names whole, and the beginnings of those it puts together."""
+    found = re.findall(r"""(["'`])page\.(\w*)(.)""", text)
+    whole = {key for quote, key, after in found if after == quote and not key.endswith("_")}
+    return whole, {key for _, key, after in found} - whole
+
+
+FILES = [path.relative_to(ROOT) for place in ("templates/*.html", "static/js/*.js") for path in ROOT.glob(place)]
+
+
+@pytest.mark.parametrize("path", sorted(FILES), ids=str)
+def test_every_text_that_a_page_asks_for_exists(path: Path) -> None:
+    """In templates and scripts, whole keys and put-together ones."""
+    whole, beginnings = keys_asked_by((ROOT / path).read_text(encoding="utf-8"))
+    known = keys_with("page.")
+    assert whole - known == set()
+    assert [start for start in beginnings if not any(key.startswith(start) for key in known)] == []
+
+
+def test_no_text_of_a_page_is_left_over() -> None:
+    """Each is named by a template or a script, or by the beginning of its key."""
+    whole, beginnings = keys_asked_by(source_of("templates/*.html", "static/js/*.js"))
+    unused = {key for key in keys_with("page.") - whole if not key.startswith(tuple(beginnings))}
+    assert unused == set()
