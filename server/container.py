@@ -203,7 +203,7 @@ async def _require_answers(settings: Settings, mongo: Mongo, redis: Redis) -> No
 
 
 async def _prepare(users: UserStore) -> None:
-    """The unique index stands before the port opens (requirements ST-7)."""
+    """The unique index stands before the port opens (ST-7 in docs/security.md)."""
     try:
         await users.prepare()
         if not await users.index_present():

@@ -57,7 +57,7 @@ def browser_texts(locale: str) -> dict[str, str]:
 
 
 def error_body(fault: AppError, locale: str, request_id: str) -> dict[str, Any]:
-    """The one shape of every error (interface.md, Forms)."""
+    """The one shape of every error (docs/rest.md)."""
     params = dict(fault.params)
     if "fields" in params:
         params["fields"] = {

@@ -79,7 +79,7 @@ class BaseHandler(RequestHandler):
         return "__Host-refresh" if self.edge.secure else "refresh"
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """One shape for all errors (interface.md)."""
+        """One shape for all errors (docs/rest.md)."""
         fault = self.fault_of(status_code, kwargs.get("exc_info"))
         self.set_status(fault.refusal.status)
         if "retry_after" in fault.params:
@@ -106,7 +106,7 @@ class BaseHandler(RequestHandler):
         self.finish(orjson.dumps(body))
 
     def compute_etag(self) -> str | None:
-        """No hash of an answer leaves us (requirements API-7); static files have their own."""
+        """No hash of an answer leaves us (API-7 in docs/security.md); static files have their own."""
         return None
 
     def pick_locale_safely(self) -> str:
@@ -195,10 +195,16 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         await super().prepare()
         if self.request.method != "GET":
             raise AppError("method_not_allowed")
+        self.require_own_origin()
         headers = self.request.headers
         asks = headers.get("Upgrade", "").lower() == "websocket" and headers.get("Sec-WebSocket-Key")
         if not asks or headers.get("Sec-WebSocket-Version") != "13":
             raise AppError("request_invalid")
+
+    def require_own_origin(self) -> None:
+        """AppError `origin_refused` unless the page behind this request is ours."""
+        if not self.edge.knows_origin(self.request.headers.get("Origin", "")):
+            raise AppError("origin_refused")
 
     def check_origin(self, origin: str) -> bool:
         """Tornado's own rule has exceptions (Origin equal to Host, no Origin) that do not hold here."""

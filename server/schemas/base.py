@@ -93,7 +93,7 @@ class Mobile(Text):
 
 
 def canonical_mobile(text: str) -> str | None:
-    """The 11 digits, or None (interface.md, Forms): spaces and hyphens go, then one prefix, then ASCII digits."""
+    """The 11 digits, or None (docs/rest.md): spaces and hyphens go, then one prefix, then ASCII digits."""
     match = _MOBILE.fullmatch(text.translate(_SEPARATORS)) if len(text) <= 32 else None
     return match[1] if match else None
 

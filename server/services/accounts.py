@@ -26,7 +26,7 @@ class SignedIn:
     session: OpenedSession
 
     def public(self) -> dict[str, Any]:
-        """What the person may see of it (interface.md)."""
+        """What the person may see of it (docs/rest.md)."""
         return {
             "id": self.user["_id"],
             "username": self.user["username"],

@@ -136,7 +136,7 @@ class CodeService:
         )
 
     async def get_state(self, transaction: str) -> dict[str, Any] | None:
-        """What the page may know of its SMS (interface.md, State of an SMS); None if there is nothing to know."""
+        """What the page may know of its SMS (docs/realtime.md); None if there is nothing to know."""
         record = await self._store.get_record(transaction)
         return self._describe(record) if record else None
 

@@ -91,7 +91,7 @@ class MobileService:
                     (self._told_taken.add if mobile in taken else self._told_taken.discard)(mobile)
 
     async def _resync(self) -> None:
-        """What a lost message would have told (requirements WS-12)."""
+        """What a lost message would have told (WS-12 in docs/security.md)."""
         watched = [*self._watchers]
         for start in range(0, len(watched), _RESYNC_SLICE):
             some = watched[start : start + _RESYNC_SLICE]

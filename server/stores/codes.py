@@ -25,12 +25,12 @@ class CodeRules:
 
     @property
     def same_code_s(self) -> float:
-        """A resend repeats the code while it has this long to live (requirements OTP-10)."""
+        """A resend repeats the code while it has this long to live (OTP-10 in docs/security.md)."""
         return min(120, self.expire_s * 2 / 5)
 
     @property
     def too_late_s(self) -> float:
-        """An SMS whose code has less than this left is not sent (requirements OTP-12)."""
+        """An SMS whose code has less than this left is not sent (OTP-12 in docs/security.md)."""
         return min(60, self.expire_s / 5)
 
 

@@ -63,7 +63,7 @@ async def test_rl_8_a_captcha_counts_once(guarded: Stack) -> None:
 
 
 async def test_rl_8_a_captcha_is_spent_even_if_a_later_step_refuses(guarded: Stack) -> None:
-    """Order of judgement: captcha, then taken, then limits (interface.md)."""
+    """Order of judgement: captcha, then taken, then limits (docs/rest.md)."""
     page = await guarded.page()
     await _send(page, await _solved(page))
     answer = await _solved(page)

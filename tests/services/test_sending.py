@@ -116,7 +116,7 @@ async def test_a_refused_resend_leaves_the_code_that_was_sent_good(stack: Stack)
 
 
 async def test_a_resend_must_name_a_transaction_of_its_own_number(stack: Stack) -> None:
-    """Of another, or of none, it is unknown: 404 (interface.md)."""
+    """Of another, or of none, it is unknown: 404 (docs/rest.md)."""
     page = await stack.page()
     state = (await _send(page))["data"]
     stack.clock.advance(61)
