@@ -152,6 +152,7 @@ async def open_services(
                 countdowns=countdowns,
             ),
             sessions=sessions,
+            worker=worker,
             metrics=metrics,
             clock=clock,
         )

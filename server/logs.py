@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -39,8 +39,8 @@ def _escape(value: str) -> str:
     return value.replace("\r", "\\r").replace("\n", "\\n").replace("\x1b", "\\x1b")
 
 
-def set_up_logs(log_format: str) -> None:
-    """Send everything to stderr as `json` or for a reader (`console`)."""
+def set_up_logs(log_format: str, stream: TextIO = sys.stderr) -> None:
+    """Send everything to `stream` as `json` or for a reader (`console`)."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -54,13 +54,13 @@ def set_up_logs(log_format: str) -> None:
     last = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]

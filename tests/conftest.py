@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import io
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,6 +24,7 @@ from server.edge import make_edge
 from server.embedded import EmbeddedStores, Urls
 from server.handlers.page_socket import OpenSockets
 from server.i18n import load_texts
+from server.logs import set_up_logs
 from server.main import SERVER_OPTIONS
 from server.operations import Dispatcher
 from server.schemas.base import Rules
@@ -160,6 +163,18 @@ def stack(io_loop: IOLoop, start: Callable[..., Coroutine[Any, Any, Stack]]) -> 
     """A service with default settings, no captcha and a scripted provider."""
     running: Stack = io_loop.run_sync(start)
     return running
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """What a running server would write to its log, as JSON lines."""
+    root = logging.getLogger()
+    handlers, level = [*root.handlers], root.level
+    stream = io.StringIO()
+    set_up_logs("json", stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

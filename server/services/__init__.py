@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from server.clock import Clock
+from server.jobs import Worker
 from server.metrics import Metrics
 from server.services.accounts import AccountService
 from server.services.captcha import CaptchaService
@@ -19,7 +20,7 @@ from server.services.sessions import SessionService
 
 @dataclass(frozen=True)
 class Services:
-    """All that operations may use. `inbox` is None outside development."""
+    """One of each. `inbox` is None outside development; `worker` is what sends the SMS."""
 
     accounts: AccountService
     captcha: CaptchaService
@@ -32,5 +33,6 @@ class Services:
     sending: SendService
     sessions: SessionService
     countdowns: CountdownService
+    worker: Worker
     metrics: Metrics
     clock: Clock

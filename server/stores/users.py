@@ -68,7 +68,7 @@ class UserStore:
             mobile = user.get("mobile", "")
             (twice if mobile in seen else seen).add(mobile)
         listed = ", ".join(sorted(mask(str(mobile)) for mobile in twice)[:20])
-        return f"{len(twice)} numbers stand more than once among the users: {listed}. Merge these accounts first."
+        return f"Numbers that more than one user holds ({len(twice)}): {listed}. Merge these accounts first."
 
     async def get(self, **field: str) -> dict[str, Any] | None:
         """The user whose `field` (`_id`, `mobile`, `username`) has that value."""

@@ -633,7 +633,7 @@ async def test_st_1_pages_hear_that_a_store_went_and_came_back(stack: Stack) -> 
     """`degraded` while Redis takes commands and answers none, `restored` after; the sockets stay."""
     page, other = await stack.page(), await stack.page()
     patient = stack.redis.dedicated()
-    await stack.redis.call("CLIENT", "PAUSE", 2500, "ALL")
+    await stack.redis.call("CLIENT", "PAUSE", 4000, "ALL")
     for one in (page, other):
         event = await one.next_event("degraded")
         assert (event["id"], event["data"]) == (None, {"what": "redis"})

@@ -1,0 +1,213 @@
+"""The queue loses nothing, and gives up in words."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from server.jobs import Job, JobFailed, Worker
+from server.metrics import Metrics
+from server.stores.jobs import Claim, JobStore
+from tests.conftest import Stack
+from tests.helpers import MOBILE
+
+pytestmark = pytest.mark.gen_test(timeout=30)
+LEASE_S = 0.3
+
+
+class Work:
+    """What the workers of a test do, and a record of it."""
+
+    def __init__(self, *steps: Callable[[Job], Awaitable[None]]) -> None:
+        self._steps = [*steps]
+        self.done: list[str] = []
+        self.given_up: list[str] = []
+        self._changed = asyncio.Condition()
+
+    async def run(self, job: Job) -> None:
+        if self._steps:
+            await self._steps.pop(0)(job)
+        await self._note(self.done, job)
+
+    async def give_up(self, job: Job) -> None:
+        await self._note(self.given_up, job)
+
+    async def _note(self, where: list[str], job: Job) -> None:
+        async with self._changed:
+            where.append(job["id"])
+            self._changed.notify_all()
+
+    async def until(self, count: int) -> None:
+        async with self._changed, asyncio.timeout(10):
+            await self._changed.wait_for(lambda: len(self.done) + len(self.given_up) >= count)
+
+
+@pytest.fixture
+def idle(stack: Stack, io_loop: object) -> Stack:
+    """A service whose own worker stays out of it."""
+    io_loop.run_sync(stack.services.worker.aclose)  # type: ignore[attr-defined]
+    return stack
+
+
+@asynccontextmanager
+async def worker(stack: Stack, work: Work, **options: int) -> AsyncIterator[JobStore]:
+    store = JobStore(stack.redis, lease_s=LEASE_S)
+    running = Worker(
+        store,
+        work=work.run,
+        give_up=work.give_up,
+        clock=stack.clock,
+        metrics=Metrics(),
+        lease_s=LEASE_S,
+        **options,  # type: ignore[arg-type]
+    )
+    await running.start()
+    try:
+        yield store
+    finally:
+        await running.aclose(grace_s=0.2)
+
+
+async def _empty(stack: Stack) -> bool:
+    client = stack.redis.client
+    pending = await client.xpending("jobs:{sms}:stream", "workers")
+    return await client.xlen("jobs:{sms}:stream") == 0 == pending["pending"]
+
+
+async def _until_empty(stack: Stack) -> None:
+    async with asyncio.timeout(10):
+        while not await _empty(stack):
+            pass
+
+
+async def test_a_job_is_done_once_however_often_it_is_put_in_line(idle: Stack) -> None:
+    """Its id is its identity."""
+    work = Work()
+    async with worker(idle, work) as store:
+        assert await store.enqueue("j1", {"mobile": MOBILE})
+        assert not await store.enqueue("j1", {"mobile": MOBILE})
+        await store.enqueue("j2", {"mobile": MOBILE})
+        await work.until(2)
+        await _until_empty(idle)
+    assert sorted(work.done) == ["j1", "j2"]
+    assert "mobile" not in await idle.redis.client.hgetall("jobs:{sms}:job:j1")
+
+
+async def test_a_job_of_a_dead_worker_is_adopted_when_its_lease_lapses(idle: Stack) -> None:
+    """Also on a queue on which nothing else happens."""
+    dead = JobStore(idle.redis, lease_s=LEASE_S)
+    await dead.prepare()
+    await dead.enqueue("j1", {})
+    (claim,) = [one async for one in _first(dead)]
+    work = Work()
+    async with worker(idle, work):
+        await work.until(1)
+        await _until_empty(idle)
+    assert not await dead.finish(claim), "who lost a job can no longer end it"
+
+
+async def test_a_lease_is_renewed_while_the_work_lasts(idle: Stack) -> None:
+    """Longer than the lease, with an idle second worker beside it: still done once."""
+    gate = asyncio.Event()
+
+    async def wait(_: Job) -> None:
+        await gate.wait()
+
+    work = Work(wait)
+    async with worker(idle, work) as store, worker(idle, work):
+        await store.enqueue("j1", {})
+        await idle.clock.sleep(LEASE_S * 4)
+        gate.set()
+        await work.until(1)
+        await _until_empty(idle)
+    assert work.done == ["j1"]
+
+
+async def test_a_job_that_crashes_is_tried_again_and_in_the_end_given_up(idle: Stack) -> None:
+    """Then it is kept aside with its reason, and whoever waits for it is told."""
+
+    async def crash(_: Job) -> None:
+        raise RuntimeError("boom")
+
+    work = Work(crash, crash, crash)
+    async with worker(idle, work, max_tries=2) as store:
+        await store.enqueue("j1", {})
+        await work.until(1)
+        await _until_empty(idle)
+    assert (work.done, work.given_up) == ([], ["j1"])
+    ((_, letter),) = await idle.redis.client.xrange("jobs:{sms}:dead")
+    assert letter == {"job": "j1", "reason": "tried too often"}
+
+
+async def test_a_job_that_failed_for_good_is_not_tried_again(idle: Stack) -> None:
+    """Its reason stands with the dead letters."""
+
+    async def fail(_: Job) -> None:
+        raise JobFailed("provider_failed")
+
+    work = Work(fail)
+    async with worker(idle, work) as store:
+        await store.enqueue("j1", {})
+        await _until_empty(idle)
+    ((_, letter),) = await idle.redis.client.xrange("jobs:{sms}:dead")
+    assert letter == {"job": "j1", "reason": "provider_failed"}
+    assert work.done == []
+
+
+async def test_an_entry_without_a_record_goes_to_the_dead_letters(idle: Stack) -> None:
+    """Not round and round."""
+    work = Work()
+    async with worker(idle, work):
+        await idle.redis.client.xadd("jobs:{sms}:stream", {"nonsense": "1"})
+        await _until_empty(idle)
+    assert await idle.redis.client.xlen("jobs:{sms}:dead") == 1
+
+
+async def test_pr_3_what_is_not_finished_at_the_stop_is_handed_back_at_once(idle: Stack) -> None:
+    """Another worker need not wait for the lease."""
+    never = asyncio.Event()
+
+    async def wait(_: Job) -> None:
+        await never.wait()
+
+    first, second = Work(wait), Work()
+    async with worker(idle, first) as store:
+        await store.enqueue("j1", {})
+        async with asyncio.timeout(5):
+            while (await idle.redis.client.hget("jobs:{sms}:job:j1", "status")) != "working":
+                pass
+    assert (await idle.redis.client.xpending("jobs:{sms}:stream", "workers"))["pending"] == 0
+    async with worker(idle, second):
+        await second.until(1)
+
+
+async def test_no_more_jobs_are_taken_than_there_is_room_for(idle: Stack) -> None:
+    """The others stay in line for other processes."""
+    gate, started = asyncio.Event(), []
+
+    async def wait(job: Job) -> None:
+        started.append(job["id"])
+        await gate.wait()
+
+    work = Work(*[wait] * 10)
+    async with worker(idle, work, concurrency=3) as store:
+        for number in range(10):
+            await store.enqueue(f"j{number}", {})
+        await idle.clock.sleep(LEASE_S)
+        assert len(started) == 3
+        gate.set()
+        await work.until(10)
+        await _until_empty(idle)
+    assert len(set(work.done)) == 10
+
+
+async def _first(store: JobStore) -> AsyncIterator[Claim]:
+    async def one() -> int:
+        return 1
+
+    claims = store.claims(one)
+    async for claim in claims:
+        yield claim
+        break
+    await claims.aclose()  # type: ignore[attr-defined]
