@@ -152,7 +152,6 @@ async def open_services(
                 countdowns=countdowns,
             ),
             sessions=sessions,
-            worker=worker,
             metrics=metrics,
             clock=clock,
         )

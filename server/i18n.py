@@ -27,13 +27,14 @@ def pick_locale(lang: str, accept_language: str) -> str:
     for language in wanted:
         family = language.lower().replace("_", "-").partition("-")[0]
         for locale in LOCALES:
-            if family and locale.startswith(family):
+            if family == locale.partition("_")[0]:
                 return locale
     return DEFAULT_LOCALE
 
 
 def _by_weight(accept_language: str) -> list[str]:
-    return sorted(accept_language[:512].split(","), key=_weight, reverse=True)
+    parts = [part for part in accept_language[:512].split(",") if _weight(part) > 0]
+    return sorted(parts, key=_weight, reverse=True)
 
 
 def _weight(part: str) -> float:

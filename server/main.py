@@ -13,13 +13,18 @@ from server.app import make_app
 from server.clock import Clock
 from server.container import StartFault, open_services, open_stores
 from server.edge import make_edge
-from server.embedded import EmbeddedStores
+from server.embedded import EmbeddedStoreError, EmbeddedStores
 from server.handlers.page_socket import OpenSockets
 from server.i18n import load_texts
 from server.logs import get_log, set_up_logs
 from server.operations import Dispatcher
 from server.schemas.base import Rules
-from server.settings import Settings
+from server.settings import Settings, SettingsFault
+
+if sys.platform == "win32":
+    from asyncio import run as _run_loop
+else:
+    from uvloop import run as _run_loop
 
 _log = get_log(__name__)
 # Handlers refuse with an answer what is too large, long before the server cuts the connection at these.
@@ -30,6 +35,18 @@ SERVER_OPTIONS: dict[str, Any] = {
     "idle_connection_timeout": 75,
 }
 DRAIN_S = 20
+
+
+def run() -> int:
+    """The exit status: 0 after a clean stop, 1 if something stood against starting or running."""
+    try:
+        settings = Settings.from_env()
+        return _run_loop(serve(settings))
+    except (SettingsFault, StartFault, EmbeddedStoreError) as fault:
+        print(f"Haoma cannot start: {fault}", file=sys.stderr)
+    except KeyboardInterrupt:
+        pass  # Before our own handlers were in place.
+    return 1
 
 
 async def serve(settings: Settings) -> int:
@@ -69,7 +86,7 @@ def _bind(settings: Settings) -> list[socket.socket]:
         return bind_sockets(settings.port, settings.host)
     except OSError as fault:
         raise StartFault(
-            f"port {settings.port} on {settings.host} cannot be used ({fault.strerror}); set PORT to a free one."
+            f"port {settings.port} on {settings.host} cannot be used ({fault.strerror}); set PORT or HOST."
         ) from None
 
 

@@ -268,7 +268,8 @@ def _field_faults(fault: ValidationError) -> AppError:
     """All faults at once; a bad mobile names the whole error."""
     messages: dict[str, Any] = fault.normalized_messages()  # type: ignore[no-untyped-call]
     fields = {str(name)[:64]: _flat(found) for name, found in messages.items()}
-    return AppError("mobile_invalid" if "mobile" in fields else "validation_failed", fields=fields)
+    bad_mobile = fields.get("mobile", ["field.unknown"]) != ["field.unknown"]
+    return AppError("mobile_invalid" if bad_mobile else "validation_failed", fields=fields)
 
 
 def _flat(found: Any) -> list[str]:

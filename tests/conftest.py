@@ -155,7 +155,7 @@ def start(
         return await opened.enter_async_context(open_stack(settings_of(**given), sandbox=sandbox))
 
     yield run
-    io_loop.run_sync(opened.aclose, timeout=15)
+    io_loop.run_sync(opened.aclose, timeout=30)
 
 
 @pytest.fixture

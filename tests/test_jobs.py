@@ -43,16 +43,14 @@ class Work:
             await self._changed.wait_for(lambda: len(self.done) + len(self.given_up) >= count)
 
 
-@pytest.fixture
-def idle(stack: Stack, io_loop: object) -> Stack:
-    """A service whose own worker stays out of it."""
-    io_loop.run_sync(stack.services.worker.aclose)  # type: ignore[attr-defined]
-    return stack
+def _store(stack: Stack) -> JobStore:
+    """A queue of our own, of which the service's worker knows nothing."""
+    return JobStore(stack.redis, queue="test", lease_s=LEASE_S)
 
 
 @asynccontextmanager
 async def worker(stack: Stack, work: Work, **options: int) -> AsyncIterator[JobStore]:
-    store = JobStore(stack.redis, lease_s=LEASE_S)
+    store = _store(stack)
     running = Worker(
         store,
         work=work.run,
@@ -71,8 +69,8 @@ async def worker(stack: Stack, work: Work, **options: int) -> AsyncIterator[JobS
 
 async def _empty(stack: Stack) -> bool:
     client = stack.redis.client
-    pending = await client.xpending("jobs:{sms}:stream", "workers")
-    return await client.xlen("jobs:{sms}:stream") == 0 == pending["pending"]
+    pending = await client.xpending("jobs:{test}:stream", "workers")
+    return await client.xlen("jobs:{test}:stream") == 0 == pending["pending"]
 
 
 async def _until_empty(stack: Stack) -> None:
@@ -81,33 +79,33 @@ async def _until_empty(stack: Stack) -> None:
             pass
 
 
-async def test_a_job_is_done_once_however_often_it_is_put_in_line(idle: Stack) -> None:
+async def test_a_job_is_done_once_however_often_it_is_put_in_line(stack: Stack) -> None:
     """Its id is its identity."""
     work = Work()
-    async with worker(idle, work) as store:
+    async with worker(stack, work) as store:
         assert await store.enqueue("j1", {"mobile": MOBILE})
         assert not await store.enqueue("j1", {"mobile": MOBILE})
         await store.enqueue("j2", {"mobile": MOBILE})
         await work.until(2)
-        await _until_empty(idle)
+        await _until_empty(stack)
     assert sorted(work.done) == ["j1", "j2"]
-    assert "mobile" not in await idle.redis.client.hgetall("jobs:{sms}:job:j1")
+    assert "mobile" not in await stack.redis.client.hgetall("jobs:{test}:job:j1")
 
 
-async def test_a_job_of_a_dead_worker_is_adopted_when_its_lease_lapses(idle: Stack) -> None:
+async def test_a_job_of_a_dead_worker_is_adopted_when_its_lease_lapses(stack: Stack) -> None:
     """Also on a queue on which nothing else happens."""
-    dead = JobStore(idle.redis, lease_s=LEASE_S)
+    dead = _store(stack)
     await dead.prepare()
     await dead.enqueue("j1", {})
     (claim,) = [one async for one in _first(dead)]
     work = Work()
-    async with worker(idle, work):
+    async with worker(stack, work):
         await work.until(1)
-        await _until_empty(idle)
+        await _until_empty(stack)
     assert not await dead.finish(claim), "who lost a job can no longer end it"
 
 
-async def test_a_lease_is_renewed_while_the_work_lasts(idle: Stack) -> None:
+async def test_a_lease_is_renewed_while_the_work_lasts(stack: Stack) -> None:
     """Longer than the lease, with an idle second worker beside it: still done once."""
     gate = asyncio.Event()
 
@@ -115,56 +113,56 @@ async def test_a_lease_is_renewed_while_the_work_lasts(idle: Stack) -> None:
         await gate.wait()
 
     work = Work(wait)
-    async with worker(idle, work) as store, worker(idle, work):
+    async with worker(stack, work) as store, worker(stack, work):
         await store.enqueue("j1", {})
-        await idle.clock.sleep(LEASE_S * 4)
+        await stack.clock.sleep(LEASE_S * 4)
         gate.set()
         await work.until(1)
-        await _until_empty(idle)
+        await _until_empty(stack)
     assert work.done == ["j1"]
 
 
-async def test_a_job_that_crashes_is_tried_again_and_in_the_end_given_up(idle: Stack) -> None:
+async def test_a_job_that_crashes_is_tried_again_and_in_the_end_given_up(stack: Stack) -> None:
     """Then it is kept aside with its reason, and whoever waits for it is told."""
 
     async def crash(_: Job) -> None:
         raise RuntimeError("boom")
 
     work = Work(crash, crash, crash)
-    async with worker(idle, work, max_tries=2) as store:
+    async with worker(stack, work, max_tries=2) as store:
         await store.enqueue("j1", {})
         await work.until(1)
-        await _until_empty(idle)
+        await _until_empty(stack)
     assert (work.done, work.given_up) == ([], ["j1"])
-    ((_, letter),) = await idle.redis.client.xrange("jobs:{sms}:dead")
+    ((_, letter),) = await stack.redis.client.xrange("jobs:{test}:dead")
     assert letter == {"job": "j1", "reason": "tried too often"}
 
 
-async def test_a_job_that_failed_for_good_is_not_tried_again(idle: Stack) -> None:
+async def test_a_job_that_failed_for_good_is_not_tried_again(stack: Stack) -> None:
     """Its reason stands with the dead letters."""
 
     async def fail(_: Job) -> None:
         raise JobFailed("provider_failed")
 
     work = Work(fail)
-    async with worker(idle, work) as store:
+    async with worker(stack, work) as store:
         await store.enqueue("j1", {})
-        await _until_empty(idle)
-    ((_, letter),) = await idle.redis.client.xrange("jobs:{sms}:dead")
+        await _until_empty(stack)
+    ((_, letter),) = await stack.redis.client.xrange("jobs:{test}:dead")
     assert letter == {"job": "j1", "reason": "provider_failed"}
     assert work.done == []
 
 
-async def test_an_entry_without_a_record_goes_to_the_dead_letters(idle: Stack) -> None:
+async def test_an_entry_without_a_record_goes_to_the_dead_letters(stack: Stack) -> None:
     """Not round and round."""
     work = Work()
-    async with worker(idle, work):
-        await idle.redis.client.xadd("jobs:{sms}:stream", {"nonsense": "1"})
-        await _until_empty(idle)
-    assert await idle.redis.client.xlen("jobs:{sms}:dead") == 1
+    async with worker(stack, work):
+        await stack.redis.client.xadd("jobs:{test}:stream", {"nonsense": "1"})
+        await _until_empty(stack)
+    assert await stack.redis.client.xlen("jobs:{test}:dead") == 1
 
 
-async def test_pr_3_what_is_not_finished_at_the_stop_is_handed_back_at_once(idle: Stack) -> None:
+async def test_pr_3_what_is_not_finished_at_the_stop_is_handed_back_at_once(stack: Stack) -> None:
     """Another worker need not wait for the lease."""
     never = asyncio.Event()
 
@@ -172,17 +170,17 @@ async def test_pr_3_what_is_not_finished_at_the_stop_is_handed_back_at_once(idle
         await never.wait()
 
     first, second = Work(wait), Work()
-    async with worker(idle, first) as store:
+    async with worker(stack, first) as store:
         await store.enqueue("j1", {})
         async with asyncio.timeout(5):
-            while (await idle.redis.client.hget("jobs:{sms}:job:j1", "status")) != "working":
+            while (await stack.redis.client.hget("jobs:{test}:job:j1", "status")) != "working":
                 pass
-    assert (await idle.redis.client.xpending("jobs:{sms}:stream", "workers"))["pending"] == 0
-    async with worker(idle, second):
+    assert (await stack.redis.client.xpending("jobs:{test}:stream", "workers"))["pending"] == 0
+    async with worker(stack, second):
         await second.until(1)
 
 
-async def test_no_more_jobs_are_taken_than_there_is_room_for(idle: Stack) -> None:
+async def test_no_more_jobs_are_taken_than_there_is_room_for(stack: Stack) -> None:
     """The others stay in line for other processes."""
     gate, started = asyncio.Event(), []
 
@@ -191,14 +189,14 @@ async def test_no_more_jobs_are_taken_than_there_is_room_for(idle: Stack) -> Non
         await gate.wait()
 
     work = Work(*[wait] * 10)
-    async with worker(idle, work, concurrency=3) as store:
+    async with worker(stack, work, concurrency=3) as store:
         for number in range(10):
             await store.enqueue(f"j{number}", {})
-        await idle.clock.sleep(LEASE_S)
+        await stack.clock.sleep(LEASE_S)
         assert len(started) == 3
         gate.set()
         await work.until(10)
-        await _until_empty(idle)
+        await _until_empty(stack)
     assert len(set(work.done)) == 10
 
 

@@ -13,10 +13,10 @@ from server.errors import AppError
 from server.handlers.base import SocketHandler
 from server.i18n import error_body, localised
 from server.operations import OPERATIONS, Dispatcher
+from server.rates import SOCKET_CHECKS, SOCKET_MESSAGES, LocalRate
 from server.schemas.code import CountdownTick, SmsState
 from server.schemas.envelope import Envelope, frame, readable_id
 from server.schemas.events import Closing, MobileChanged, StoreHealth
-from server.services.limits import SOCKET_CHECKS, SOCKET_MESSAGES, LocalRate
 
 FIRST_MESSAGE_S = 10
 IDLE_S = 600

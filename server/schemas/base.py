@@ -94,7 +94,7 @@ class Mobile(Text):
 
 def canonical_mobile(text: str) -> str | None:
     """The 11 digits, or None (docs/rest.md): spaces and hyphens go, then one prefix, then ASCII digits."""
-    match = _MOBILE.fullmatch(text.translate(_SEPARATORS)) if len(text) <= 32 else None
+    match = _MOBILE.fullmatch(text.translate(_SEPARATORS))
     return match[1] if match else None
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from server.clock import Clock
-from server.jobs import Worker
 from server.metrics import Metrics
 from server.services.accounts import AccountService
 from server.services.captcha import CaptchaService
@@ -20,7 +19,7 @@ from server.services.sessions import SessionService
 
 @dataclass(frozen=True)
 class Services:
-    """One of each. `inbox` is None outside development; `worker` is what sends the SMS."""
+    """All that operations may use. `inbox` is None outside development."""
 
     accounts: AccountService
     captcha: CaptchaService
@@ -33,6 +32,5 @@ class Services:
     sending: SendService
     sessions: SessionService
     countdowns: CountdownService
-    worker: Worker
     metrics: Metrics
     clock: Clock

@@ -1,13 +1,11 @@
 """Who may do what how often. The numbers are those of the table in `docs/security.md`."""
 
 import ipaddress
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from server.errors import AppError, wait_s
 from server.metrics import Metrics
-from server.stores.limits import LimitStore, Rate, Verdict
+from server.rates import Rate
+from server.stores.limits import LimitStore, Verdict
 from server.tags import Tag, Tagger
 
 HARD_FACTOR = 5
@@ -105,27 +103,3 @@ def address_group(address: str) -> str:
             return str(ip.ipv4_mapped)
         return str(ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
     return str(ip)
-
-
-@dataclass(slots=True)
-class LocalRate:
-    """GCRA for one websocket, which lives in one process and so needs no store."""
-
-    rates: tuple[Rate, ...]
-    enforce: bool = True
-    now: Callable[[], float] = time.monotonic
-    _tats: dict[str, float] | None = None
-
-    def charge(self) -> None:
-        """Charge one message to all rates; AppError `rate_limited`, then none is charged."""
-        tats = self._tats = self._tats or {}
-        now_us = self.now() * 1_000_000
-        at = {rate: max(tats.get(rate.dimension, 0), now_us) for rate in self.rates}
-        wait_us = max(tat - now_us - rate.tolerance_us for rate, tat in at.items())
-        if wait_us > 0 and self.enforce:
-            raise AppError("rate_limited", retry_after=wait_s(wait_us / 1000))
-        tats.update({rate.dimension: tat + rate.emission_us for rate, tat in at.items()})
-
-
-SOCKET_MESSAGES = (Rate("second", 20, 1, 40), Rate("ten_minutes", 600, 600, 600))
-SOCKET_CHECKS = (Rate("checks", 30, _MINUTE, 30),)

@@ -2,27 +2,9 @@
 
 from dataclasses import dataclass
 
+from server.rates import Rate
 from server.stores.redis import Redis
 from server.tags import Tag
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """`count` per `period_s` at a steady pace, `burst` of them at once. A soft rate asks for a captcha instead."""
-
-    dimension: str
-    count: int
-    period_s: int
-    burst: int
-    soft: bool = False
-
-    @property
-    def emission_us(self) -> int:
-        return self.period_s * 1_000_000 // self.count
-
-    @property
-    def tolerance_us(self) -> int:
-        return (self.burst - 1) * self.emission_us
 
 
 @dataclass(frozen=True, slots=True)

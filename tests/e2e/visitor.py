@@ -134,5 +134,5 @@ class RegisterPage:
 
 
 def seconds_in(text: str) -> int:
-    """59 for `59 秒后可重发` and for `Again in 59 s`."""
+    """59 for `59秒后可重发` and for `Again in 59 s`."""
     return int(re.findall("[0-9]+", text)[0])

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from server.errors import AppError
-from server.services.limits import ADDRESS_RATES, LocalRate, address_group
-from server.stores.limits import LimitStore, Rate
+from server.rates import LocalRate, Rate
+from server.services.limits import ADDRESS_RATES, address_group
+from server.stores.limits import LimitStore
 from server.tags import Tag
 from tests.conftest import Stack
 from tests.services.test_captcha import solve
