@@ -48,6 +48,7 @@ class StartFault(Exception):
 @asynccontextmanager
 async def open_stores(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Mongo, Redis, EmbeddedStores]]:
     """Mongo and Redis, embedded where no address is given. StartFault if one does not answer or is too old."""
+    _require_known_providers(settings)
     embedded = EmbeddedStores(settings.var_dir, redis=not settings.redis_url, mongo=not settings.mongo_url)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(embedded.aclose)
@@ -100,7 +101,7 @@ async def open_services(
             codes=code_store,
             rules=rules,
             ring=code_ring,
-            provider=provider or _make_provider(settings, inbox),
+            provider=provider or Sandbox(inbox),
             events=events,
             metrics=metrics,
             site_name=settings.site_name,
@@ -163,11 +164,10 @@ async def open_services(
         yield services
 
 
-def _make_provider(settings: Settings, inbox: InboxService) -> SmsProvider:
+def _require_known_providers(settings: Settings) -> None:
     for name in settings.sms_providers:
         if name not in PROVIDERS:
             raise SettingsFault(f"SMS_PROVIDERS names {name!r}; there are: {', '.join(PROVIDERS)}.")
-    return Sandbox(inbox)
 
 
 def _make_captcha(settings: Settings) -> Captcha | None:

@@ -41,7 +41,7 @@ def _weight(part: str) -> float:
     try:
         return float(part.replace(" ", "").partition(";q=")[2] or 1)
     except ValueError:
-        return 0
+        return 0.001  # Not readable, but named.
 
 
 def text(locale: str, key: str, params: dict[str, Any] | None = None) -> str:

@@ -6,6 +6,7 @@ from playwright.async_api import expect
 from tests.conftest import Stack
 from tests.e2e.accounts import request_sms
 from tests.e2e.conftest import Start, Visit
+from tests.e2e.visitor import RegisterPage
 from tests.helpers import MOBILE
 
 pytestmark = pytest.mark.gen_test(timeout=60)
@@ -24,6 +25,8 @@ async def test_the_old_addresses_lead_to_the_pages(stack: Stack, visit: Visit) -
         await visitor.open(address)
         await expect(visitor.page).to_have_url(visitor.origin + leads_to)
         await expect(visitor.page.get_by_role("heading", name=heading)).to_be_visible()
+        if "register" in leads_to:
+            await RegisterPage(visitor.page).connected()
 
 
 @pytest.mark.parametrize(
@@ -58,12 +61,15 @@ async def test_the_language_can_be_switched_on_each_page_and_stays(stack: Stack,
     """The switch keeps the page, and the links keep the language."""
     visitor = await visit(stack, "/register")
     page = visitor.page
+    await RegisterPage(page).connected()
     await page.get_by_role("link", name="EN", exact=True).click()
     await expect(page).to_have_url(visitor.origin + "/register?lang=en")
+    await RegisterPage(page).connected()
     await page.get_by_role("navigation").get_by_role("link", name="Sign in").click()
     await expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
     await page.get_by_role("link", name="Sign up now").click()
     await expect(page.get_by_role("heading", name="Create your account")).to_be_visible()
+    await RegisterPage(page).connected()
     await page.get_by_role("link", name="中文").click()
     await expect(page.get_by_role("heading", name="用手机号注册")).to_be_visible()
 
@@ -71,6 +77,7 @@ async def test_the_language_can_be_switched_on_each_page_and_stays(stack: Stack,
 async def test_register_and_login_lead_to_each_other(stack: Stack, visit: Visit) -> None:
     """已有账号？直接登录 there, 没有账号？立即注册 here."""
     visitor = await visit(stack, "/register")
+    await RegisterPage(visitor.page).connected()
     await visitor.page.get_by_role("link", name="直接登录").click()
     await expect(visitor.page).to_have_url(visitor.origin + "/login")
     await visitor.page.get_by_role("link", name="立即注册").click()

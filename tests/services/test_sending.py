@@ -130,7 +130,7 @@ async def test_a_resend_must_name_a_transaction_of_its_own_number(stack: Stack) 
     assert (await _send(page, transaction=state["transaction"]))["type"] == "sms.queued"
 
 
-async def test_an_sms_that_failed_for_good_frees_the_resend_at_once(stack: Stack) -> None:
+async def test_rl_3_an_sms_that_failed_for_good_frees_the_resend_at_once(stack: Stack) -> None:
     """The interval is given back, the page is told why, in words; the caps keep their count (RL-3)."""
     stack.provider.refuse("permanent")
     page = await stack.page(lang="en")
