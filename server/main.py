@@ -92,6 +92,8 @@ def _bind(settings: Settings) -> list[socket.socket]:
 
 def _announce(settings: Settings, port: int) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    if not settings.mongo_url:
+        _log.warning("stores.embedded", note="SecantusDB is beta, for trying and developing; else set MONGO_URL")
     print(f"Haoma is ready: {settings.site_url or f'http://{host}:{port}'}/register", flush=True)
 
 
