@@ -40,7 +40,7 @@ class EventBus:
         self._clock = clock
         self._tasks = Tasks(clock)
         self._listeners: dict[str, list[Listener]] = defaultdict(list)
-        self._confirmed: dict[str, asyncio.Future[None]] = {}
+        self._confirmed: dict[str, asyncio.Event] = {}
         self._gap_listeners: list[Callable[[], object]] = []
         self._pubsub: PubSub | None = None
 
@@ -64,42 +64,45 @@ class EventBus:
     async def subscribe(self, topic: str, listener: Listener) -> None:
         """Call `listener(topic, data)` from now on; StoreUnavailable if that cannot be promised."""
         self._listeners[topic].append(listener)
-        if topic in self._confirmed:
-            await asyncio.shield(self._confirmed[topic])
-            return
-        done = self._confirmed[topic] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                await self._send_subscribe(topic)
-                await asyncio.shield(done)
-        except (RedisError, OSError, TimeoutError) as fault:
-            done.cancel()
-            self._confirmed.pop(topic, None)
-            self._listeners[topic].remove(listener)
-            raise StoreUnavailable("redis", type(fault).__name__) from fault
+                await self._require_subscribed(topic)
+        except BaseException as fault:
+            self._remove(topic, listener)
+            if isinstance(fault, RedisError | OSError | TimeoutError):
+                raise StoreUnavailable("redis", type(fault).__name__) from fault
+            raise
+
+    async def _require_subscribed(self, topic: str) -> None:
+        """Whoever asks first sends the command, all wait for its confirmation, each with a patience of its own."""
+        if topic not in self._confirmed:
+            if self._pubsub is None:
+                raise ConnectionError("not connected")
+            self._confirmed[topic] = asyncio.Event()
+            await self._pubsub.subscribe(topic)
+        await self._confirmed[topic].wait()
 
     async def unsubscribe(self, topic: str, listener: Listener) -> None:
         """End what `subscribe` began."""
-        if listener in self._listeners[topic]:
-            self._listeners[topic].remove(listener)
-        if self._listeners[topic]:
+        self._remove(topic, listener)
+        if topic in self._listeners:
             return
-        del self._listeners[topic]
-        self._confirmed.pop(topic, None)
         try:
             if self._pubsub is not None:
                 await self._pubsub.unsubscribe(topic)
         except (RedisError, OSError):
             pass  # The reader sees the same fault and connects afresh, without this topic.
 
+    def _remove(self, topic: str, listener: Listener) -> None:
+        if listener in self._listeners[topic]:
+            self._listeners[topic].remove(listener)
+        if not self._listeners[topic]:
+            del self._listeners[topic]
+            self._confirmed.pop(topic, None)
+
     def on_gap(self, listener: Callable[[], object]) -> None:
         """Call `listener` whenever messages may have been lost."""
         self._gap_listeners.append(listener)
-
-    async def _send_subscribe(self, topic: str) -> None:
-        if self._pubsub is None:
-            raise ConnectionError("not connected")
-        await self._pubsub.subscribe(topic)
 
     async def _connect(self) -> None:
         self._client = self._redis.dedicated()
@@ -118,29 +121,26 @@ class EventBus:
             pass
 
     async def _listen(self) -> None:
+        """For the life of the process: whatever goes wrong, connect afresh and say that something may be missing."""
         while True:
             try:
                 if self._pubsub is None:
                     await self._connect()
                     self._tell_gap()
                 await self._read()
-            except (RedisError, OSError) as fault:
-                _log.warning("events.disconnected", why=type(fault).__name__)
-                await self._disconnect()
-                await self._clock.sleep(0.5)
+            except Exception as fault:
+                _log.warning("events.disconnected", why=repr(fault))
+            await self._disconnect()
+            await self._clock.sleep(0.5)
 
     async def _read(self) -> None:
         assert self._pubsub is not None
         async for message in self._pubsub.listen():
             topic = message["channel"]
             if message["type"] == "subscribe" and topic in self._confirmed:
-                self._confirm(topic)
+                self._confirmed[topic].set()
             elif message["type"] == "message":
                 self._tell(topic, orjson.loads(message["data"]))
-
-    def _confirm(self, topic: str) -> None:
-        if not self._confirmed[topic].done():
-            self._confirmed[topic].set_result(None)
 
     def _tell(self, topic: str, data: dict[str, Any]) -> None:
         for listener in [*self._listeners.get(topic, ())]:

@@ -65,6 +65,8 @@ def development_keys(directory: Path, names: tuple[str, ...]) -> dict[str, str]:
     """Keys made once and kept in `directory`, for development only; several processes get the same ones."""
     path = directory / "secrets.json"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not any(directory.iterdir()):
+        directory.chmod(0o700)  # made by somebody else, for us: a volume, say
     if not path.exists():
         made = {name: f"dev:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}" for name in names}
         _publish(path, json.dumps(made))

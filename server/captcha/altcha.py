@@ -60,7 +60,7 @@ class Altcha:
                 altcha.verify_solution(payload, hmac_secret=secret, hmac_key_secret=key_secret).verified
                 for secret, key_secret in self._secrets
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
         parameters = payload.challenge.parameters
         if not verified or parameters.expires_at is None or not isinstance(parameters.data, dict):

@@ -197,8 +197,9 @@ class SocketHandler(BaseHandler, WebSocketHandler):
             raise AppError("method_not_allowed")
         self.require_own_origin()
         headers = self.request.headers
-        asks = headers.get("Upgrade", "").lower() == "websocket" and headers.get("Sec-WebSocket-Key")
-        if not asks or headers.get("Sec-WebSocket-Version") != "13":
+        upgrade = "upgrade" in re.split(r"[ ,]+", headers.get("Connection", "").lower())
+        upgrade &= headers.get("Upgrade", "").lower() == "websocket" and "Sec-WebSocket-Key" in headers
+        if not upgrade or headers.get("Sec-WebSocket-Version") != "13":
             raise AppError("request_invalid")
 
     def require_own_origin(self) -> None:

@@ -64,9 +64,11 @@ class PageSocket(SocketHandler):
         self._messages = LocalRate(SOCKET_MESSAGES, enforce)
         self._checks = LocalRate(SOCKET_CHECKS, enforce)
         self._gone = False
+        self._patience: asyncio.TimerHandle | None = None
 
     async def prepare(self) -> None:
         await super().prepare()
+        self._caller = dataclasses.replace(self.make_caller("websocket"), watcher=self)
         if len(self._sockets) >= SOCKETS_MAX:
             raise AppError("busy", retry_after=5)
         await self.dispatcher.admit_socket(self.edge.client_address(self.request))
@@ -82,8 +84,9 @@ class PageSocket(SocketHandler):
         self.services.sessions.authenticate(token)
 
     def open(self, *args: str, **kwargs: str) -> None:
+        if self._gone:  # It left while `prepare` was waiting, and `on_close` will not come again.
+            return
         self.ws_connection.stream.max_write_buffer_size = WRITE_BUFFER_MAX  # type: ignore[union-attr]
-        self._caller = dataclasses.replace(self.make_caller("websocket"), watcher=self)
         self._sockets.add(self)
         self.services.metrics.pages.set(len(self._sockets))
         self._loop = asyncio.get_running_loop()
@@ -132,7 +135,8 @@ class PageSocket(SocketHandler):
         self._gone = True
         self._sockets.discard(self)
         self.services.metrics.pages.set(len(self._sockets))
-        self._patience.cancel()
+        if self._patience:
+            self._patience.cancel()
         self._leave()
 
     def _leave(self) -> None:
@@ -144,7 +148,8 @@ class PageSocket(SocketHandler):
         self._heard_at = self._loop.time()
         if self._patience_s != IDLE_S:
             self._patience_s = IDLE_S
-            self._patience.cancel()
+            if self._patience:
+                self._patience.cancel()
             self._patience = self._loop.call_later(IDLE_S, self._close_idle)
 
     def _close_idle(self) -> None:

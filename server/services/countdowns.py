@@ -67,13 +67,13 @@ class CountdownService:
             self._watched[watcher].append(transaction)
         watch.watchers.add(watcher)
         try:
-            watch.state = await self._codes.require_state(transaction)
+            state = await self._codes.require_state(transaction)
         except BaseException:
             await self._drop(watcher, transaction)
             raise
         if len(self._watched[watcher]) > _PER_WATCHER:
             await self._drop(watcher, self._watched[watcher][0])
-        self._arm(watch)
+        self._take_in(watch, state, told=watcher)
         # In the next turn of the loop, so that the answer to the page's own request goes first.
         asyncio.get_running_loop().call_soon(self._show_countdown, watch, [watcher])
         return watch.state
@@ -140,13 +140,24 @@ class CountdownService:
             return
         if state is None:
             await self._end(transaction)
-        elif state["seq"] > watch.state["seq"] or _moved(state, watch.state):
-            moved = _moved(state, watch.state)
-            watch.state = state
-            self._push(watch.watchers, "sms.state", state)
-            if moved:
-                self._arm(watch)
-                self._show_countdown(watch, watch.watchers)
+        else:
+            self._take_in(watch, state)
+
+    def _take_in(self, watch: _Watch, state: dict[str, Any], told: Watcher | None = None) -> None:
+        """Tell a newer state to all who watch, but for the one who is `told` it in an answer. Two readings may
+        arrive in the wrong order; Redis's clock says which one is older."""
+        first = not watch.state
+        if not first and state["server_now"] < watch.state["server_now"]:
+            return
+        moved = first or _moved(state, watch.state)
+        changed = first or moved or state["seq"] > watch.state["seq"]
+        watch.state = state
+        others = watch.watchers - {told}
+        if changed:
+            self._push(others, "sms.state", state)
+        self._arm(watch)
+        if moved:
+            self._show_countdown(watch, others)
 
     def _arm(self, watch: _Watch) -> None:
         """Start or correct the countdown; each tick falls on the deadline's own part of the second."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from server.caller import Caller
 from server.services.captcha import CaptchaService
-from server.services.codes import CodeService, Send
+from server.services.codes import CodeService
 from server.services.countdowns import CountdownService
 from server.services.delivery import DeliveryService
 from server.services.limits import LimitService
@@ -44,21 +44,23 @@ class SendService:
         dearer = await self._captcha.spend(captcha, purpose, device=caller.device)
         await self._mobiles.require_free(mobile)
         send = await self._codes.issue(mobile, purpose, transaction, locale=caller.locale)
-        await self._charge(send, caller, dearer)
-        await self._delivery.queue(send)
+        try:
+            await self._charge(caller, dearer)
+            await self._delivery.queue(send)
+        except BaseException:
+            # Whatever it was, no SMS was promised: the number gets its interval back. A job that reached the queue
+            # after all is dropped there, since the transaction no longer knows it.
+            await self._codes.undo(send)
+            raise
         if caller.watcher is not None:
             return await self._countdowns.watch(caller.watcher, send.transaction)
         return await self._codes.require_state(send.transaction)
 
-    async def _charge(self, send: Send, caller: Caller, dearer: bool) -> None:
-        """The number was judged with the code; address and service follow, and take it back if they refuse."""
+    async def _charge(self, caller: Caller, dearer: bool) -> None:
+        """The number was judged with the code; address and service follow."""
+        await self._limits.charge_address("sms.send", caller.address, captcha_passed=dearer)
         try:
-            await self._limits.charge_address("sms.send", caller.address, captcha_passed=dearer)
-            try:
-                await self._limits.charge_service()
-            except BaseException:
-                await self._limits.refund_address("sms.send", caller.address)
-                raise
+            await self._limits.charge_service()
         except BaseException:
-            await self._codes.undo(send)
+            await self._limits.refund_address("sms.send", caller.address)
             raise

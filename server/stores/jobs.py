@@ -49,6 +49,7 @@ class JobStore:
 
     async def claims(self, free: Callable[[], Awaitable[int]]) -> AsyncIterator[Claim]:
         """New jobs as they come, never more at once than `free()` answers; StoreUnavailable when Redis is gone."""
+        await self.prepare()  # A Redis that lost its data has lost the group too.
         client = self._redis.dedicated()
         try:
             while True:

@@ -36,7 +36,7 @@ class Redis:
             timeout=CALL_TIMEOUT_S,
             socket_timeout=socket_timeout_s,
             socket_connect_timeout=CALL_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 1),
+            retry=Retry(NoBackoff(), 0),  # a step whose reply was lost must not run twice
             decode_responses=True,
             **over_tcp,
             protocol=2,  # one shape of replies from 6.2 to the newest

@@ -5,10 +5,12 @@ Server, provider and browser driver share one loop, so a test must never block i
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,12 +31,25 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+_FAILED = pytest.StashKey[bool]()
 expect.set_options(timeout=10_000)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Note that a test failed, so that its pages are pictured before they are closed."""
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
 
 
 @pytest.fixture(scope="session")
 def io_loop(store_urls: Urls) -> Iterator[IOLoop]:
-    """One loop for all tests here, because the browser's driver lives in it."""
+    """One loop for all tests here, because the browser's driver lives in it.
+
+    The stores come first: what starts them makes a loop of its own the current one.
+    """
     loop = IOLoop(make_current=False)
     yield loop
     loop.close(all_fds=True)
@@ -81,10 +96,11 @@ Visit = Callable[..., Awaitable[Visitor]]
 
 
 @pytest.fixture
-def visit(io_loop: IOLoop, browser: Browser, start: object) -> Iterator[Visit]:
+def visit(request: pytest.FixtureRequest, io_loop: IOLoop, browser: Browser, start: object) -> Iterator[Visit]:
     """`await visit(stack, "/register", lang="en")`: somebody with a browser of their own comes to a page, or to none.
 
-    After the test each visitor must have met exactly the trouble that the test said to expect.
+    After the test each visitor must have met exactly the trouble that the test said to expect. What they saw when
+    a test failed is in `screenshots/`.
     """
     visitors: list[Visitor] = []
 
@@ -98,6 +114,8 @@ def visit(io_loop: IOLoop, browser: Browser, start: object) -> Iterator[Visit]:
         return visitor
 
     async def leave() -> None:
+        if request.node.stash.get(_FAILED, False):
+            await picture(visitors, re.sub(r"[^\w.-]+", "-", request.node.name))
         for visitor in visitors:
             await visitor.context.close()
 
@@ -105,3 +123,10 @@ def visit(io_loop: IOLoop, browser: Browser, start: object) -> Iterator[Visit]:
     io_loop.run_sync(leave)
     for visitor in visitors:
         visitor.require_only_expected_trouble()
+
+
+async def picture(visitors: list[Visitor], name: str) -> None:
+    """All pages that are open, numbered."""
+    pages = [page for visitor in visitors for page in visitor.context.pages]
+    for number, page in enumerate(pages, 1):
+        await page.screenshot(path=SCREENSHOTS / f"{name}-{number}.png", full_page=True)

@@ -680,3 +680,30 @@ async def test_a_page_that_leaves_is_forgotten(stack: Stack) -> None:
     await nobody_is_left(stack)
     assert socket._patience.cancelled()
     assert not stack.services.mobiles._watched
+
+
+async def test_pr_6_a_page_that_leaves_during_its_handshake_takes_no_slot(stack: Stack) -> None:
+    """A reset while the address is being judged: nothing is counted, nothing stays."""
+    gate, waiting = asyncio.Event(), asyncio.Event()
+    real = stack.dispatcher.admit_socket
+
+    async def slow(address: str) -> None:
+        waiting.set()
+        await gate.wait()
+        await real(address)
+
+    stack.dispatcher.admit_socket = slow  # type: ignore[method-assign]
+    _, writer = await asyncio.open_connection("127.0.0.1", stack.port)
+    writer.write(
+        f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{stack.port}\r\nOrigin: http://127.0.0.1:{stack.port}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: {'A' * 22}==\r\n\r\n".encode()
+    )
+    await waiting.wait()
+    writer.transport.abort()
+    await asyncio.sleep(0.1)
+    gate.set()
+    stack.dispatcher.admit_socket = real  # type: ignore[method-assign]
+    page = await stack.page()
+    await page.ask("ping")
+    assert len(stack.sockets) == 1

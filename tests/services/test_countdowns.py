@@ -107,3 +107,14 @@ async def test_a_lost_message_is_mended_by_looking(stack: Stack) -> None:
     await stack.services.countdowns._resync()
     assert (await page.next_event("mobile.taken"))["data"] == {"mobile": MOBILE}
     assert (await page.next_event("sms.state"))["data"]["seq"] == 5
+
+
+async def test_a_tab_hears_of_a_step_that_another_tab_asked_about_first(stack: Stack) -> None:
+    """Whoever reads the state first, all who watch are told it."""
+    first, second = await stack.page(), await stack.page()
+    queued = (await first.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    await first.state("delivered")
+    stack.services.countdowns._events._listeners.clear()  # the event of the next change gets lost
+    await stack.redis.client.hincrby(f"sms:{{{queued['transaction'][:8]}}}:tx:{queued['transaction']}", "seq", 1)
+    seen = (await second.ask("sms.watch", transaction=queued["transaction"]))["data"]
+    assert (await first.next_event("sms.state"))["data"]["seq"] == seen["seq"]

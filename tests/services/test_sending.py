@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server.errors import AppError, StoreUnavailable
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PageClient
 
@@ -169,3 +170,35 @@ async def test_with_limits_observed_nothing_is_refused_but_all_is_counted(start:
 async def _is_about(stack: Stack, key: str, mobile: str) -> bool:
     masked = f"{mobile[:3]}****{mobile[-4:]}"
     return (await stack.redis.client.type(key)) == "hash" and (await stack.redis.client.hget(key, "mobile")) == masked
+
+
+async def test_tries_decided_while_a_send_is_taken_back_stay_counted(stack: Stack) -> None:
+    """Whether it would have repeated the code or made a new one."""
+    codes = stack.services.codes
+    for wait in (61, 200):
+        mobile = f"15400009{wait:03d}"
+        first = await codes.issue(mobile, "register", None, locale="zh_CN")
+        stack.clock.advance(wait)
+        again = await codes.issue(mobile, "register", first.transaction, locale="zh_CN")
+        for _ in range(2):
+            with pytest.raises(AppError):
+                async with codes.used(mobile, "register", first.transaction, "not it"):
+                    pass
+        await codes.undo(again)
+        state = await codes.require_state(first.transaction)
+        assert state["attempts_left"] == 3
+        assert state["can_resend"]
+
+
+async def test_a_send_whose_job_did_not_reach_the_queue_costs_nothing(stack: Stack) -> None:
+    """An answer that promises nothing takes nothing: one may ask again at once."""
+    page = await stack.page()
+    real = stack.services.delivery.queue
+
+    async def fail(_: object) -> None:
+        stack.services.delivery.queue = real  # type: ignore[method-assign]
+        raise StoreUnavailable("redis", "gone")
+
+    stack.services.delivery.queue = fail  # type: ignore[method-assign]
+    assert (await _send(page))["data"]["code"] == "unavailable"
+    assert (await _send(page))["type"] == "sms.queued"

@@ -10,6 +10,7 @@ from pymongo.errors import AutoReconnect
 from tornado.ioloop import IOLoop
 
 from server.embedded import Urls
+from server.errors import StoreUnavailable
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PASSWORD, PageClient, Relay
 
@@ -193,3 +194,42 @@ async def _until_works(page: PageClient, mobile: str = MOBILE) -> dict[str, Any]
             if answer["type"] == "sms.queued":
                 return dict(answer["data"])
             await asyncio.sleep(0.1)
+
+
+async def test_after_redis_lost_all_its_data_the_queue_works_again(stack: Stack) -> None:
+    """The consumer group is made anew; nobody has to restart anything."""
+    await stack.redis.client.flushall()
+    page = await stack.page()
+    await page.ask("sms.send", mobile=MOBILE, purpose="register")
+    await page.state("delivered")
+
+
+@pytest.mark.parametrize("together", [1, 2])
+async def test_a_watch_that_cannot_be_promised_is_refused_and_leaves_nothing_behind(
+    between: Between, together: int
+) -> None:
+    """Also when two pages ask for the same number at once."""
+    pages = [await between.stack.page() for _ in range(together)]
+    events = between.stack.services.countdowns._events
+    before = set(events._listeners)
+    between.redis.hang()
+    listeners = [lambda topic, data: None for _ in pages]
+    done = await asyncio.gather(*(events.subscribe("events:sms:x", one) for one in listeners), return_exceptions=True)
+    assert [type(one) for one in done] == [StoreUnavailable] * together
+    assert set(events._listeners) == before
+    between.redis.flow()
+
+
+async def test_a_subscription_that_broke_is_made_anew_and_says_so(stack: Stack) -> None:
+    """Even a message that nobody can read ends it for a moment only."""
+    page = await stack.page()
+    await page.ask("mobile.check", mobile=MOBILE)
+    gaps: asyncio.Queue[int] = asyncio.Queue()
+    events = stack.services.accounts._events
+    events.on_gap(lambda: gaps.put_nowait(1))
+    for breakage in (("PUBLISH", "events:mobiles", "no json"), ("CLIENT", "KILL", "TYPE", "pubsub")):
+        await stack.redis.client.execute_command(*breakage)
+        async with asyncio.timeout(5):
+            await gaps.get()
+    await events.publish("events:mobiles", kind="mobile.taken", mobile=MOBILE)
+    assert (await page.next_event("mobile.taken"))["data"] == {"mobile": MOBILE}

@@ -1,13 +1,23 @@
--- Take back a send that a later limit refused: the transaction is as before, interval and caps are free again.
--- KEYS  as issue_code   ARGV  2 owner of the send, 3… previous fields of the transaction
+-- Take back a send that a later limit refused: interval and caps are free again, and the transaction says what it
+-- said before - but for tries that were decided meanwhile, which stay counted.
+-- KEYS  as issue_code   ARGV  2 owner of the send, 3... previous fields of the transaction
 -- Returns 1 if it was still this send's
 if redis.call('HGET', KEYS[2], 'owner') == ARGV[2] then redis.call('DEL', KEYS[2]) end
 redis.call('ZREM', KEYS[3], ARGV[2])
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[2] then return 0 end
-local life = redis.call('PTTL', KEYS[1])
-redis.call('DEL', KEYS[1])
-if #ARGV > 2 then
-  redis.call('HSET', KEYS[1], unpack(ARGV, 3))
-  redis.call('PEXPIRE', KEYS[1], life)
+local has = redis.call('HMGET', KEYS[1], 'owner', 'generation', 'attempts', 'hold')
+if has[1] ~= ARGV[2] then return 0 end
+if #ARGV == 2 then return redis.call('DEL', KEYS[1]) end
+
+local previous = {}
+for i = 3, #ARGV, 2 do previous[ARGV[i]] = ARGV[i + 1] end
+for _, name in ipairs({'owner', 'status', 'attempt', 'reason', 'locale'}) do
+  redis.call('HSET', KEYS[1], name, previous[name])
 end
+if previous.generation ~= has[2] and not has[4] then
+  for _, name in ipairs({'generation', 'nonce', 'key', 'expires'}) do
+    redis.call('HSET', KEYS[1], name, previous[name])
+  end
+  redis.call('HSET', KEYS[1], 'attempts', previous.attempts + has[3])
+end
+redis.call('HINCRBY', KEYS[1], 'seq', 1)
 return 1
