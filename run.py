@@ -2,6 +2,9 @@
 
 import sys
 
+if sys.platform == "win32":
+    sys.exit("Haoma runs on Linux and macOS; on Windows use WSL.")
+
 try:
     from server.main import run
 except ModuleNotFoundError as missing:

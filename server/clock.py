@@ -13,6 +13,10 @@ class Clock:
         """Unix seconds, by this host's clock; good for tokens, never for a rule about codes or limits."""
         return time.time() + self.offset_ms / 1000
 
+    def monotonic(self) -> float:
+        """Seconds that only ever go forward, for measuring."""
+        return time.monotonic()
+
     async def sleep(self, delay_s: float) -> None:
         """Wait `delay_s` seconds of real time."""
         await asyncio.sleep(delay_s)

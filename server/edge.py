@@ -46,14 +46,21 @@ class Edge:
 
 def make_edge(settings: Settings, port: int) -> Edge:
     """The edge of a server bound to `port`."""
-    site = settings.site_url.rstrip("/").lower()
-    origins = {site, *(origin.rstrip("/").lower() for origin in settings.allowed_origins)} - {""}
+    site = _origin(settings.site_url)
+    origins = {site, *map(_origin, settings.allowed_origins)} - {""}
     hosts = {host.lower() for host in settings.allowed_hosts} | {urlsplit(origin).netloc for origin in origins}
     if settings.development:
         local = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
         hosts |= local
         origins |= {f"http://{host}" for host in local}
     return Edge(frozenset(hosts), frozenset(origins), settings.trusted_proxies, site.startswith("https://"))
+
+
+def _origin(url: str) -> str:
+    """As a browser writes it (RFC 6454, 6.2): lower case, without the scheme's own port."""
+    origin = url.rstrip("/").lower()
+    scheme = origin.partition(":")[0]
+    return origin.removesuffix({"https": ":443", "http": ":80"}.get(scheme, "\0"))
 
 
 def _is_address(text: str) -> bool:

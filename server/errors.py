@@ -3,49 +3,39 @@
 Texts live in `locales/` under `error.<code>` and are filled in at the edge.
 """
 
-import logging
 import math
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """How a code looks over HTTP (`status`) and how loud it is in the log (`level`)."""
-
-    status: int
-    level: int = logging.INFO
-
-
-ERRORS: dict[str, Refusal] = {
-    "validation_failed": Refusal(400),
-    "mobile_invalid": Refusal(400),
-    "json_invalid": Refusal(400),
-    "request_invalid": Refusal(400),
-    "message_unknown": Refusal(400),
-    "mobile_taken": Refusal(409),
-    "check_unavailable": Refusal(503, logging.WARNING),
-    "captcha_required": Refusal(403),
-    "captcha_failed": Refusal(400),
-    "sms_too_soon": Refusal(429),
-    "sms_limit": Refusal(429),
-    "sms_budget_exhausted": Refusal(503, logging.WARNING),
-    "sms_code_invalid": Refusal(400),
-    "transaction_unknown": Refusal(404),
-    "credentials_invalid": Refusal(401),
-    "token_invalid": Refusal(401),
-    "origin_refused": Refusal(403),
-    "host_unknown": Refusal(421),
-    "rate_limited": Refusal(429),
-    "result_unknown": Refusal(503, logging.WARNING),
-    "busy": Refusal(503, logging.WARNING),
-    "unavailable": Refusal(503, logging.WARNING),
-    "not_found": Refusal(404),
-    "method_not_allowed": Refusal(405),
-    "payload_too_large": Refusal(413),
-    "unsupported_media_type": Refusal(415),
-    "headers_too_large": Refusal(431),
-    "internal_error": Refusal(500, logging.ERROR),
+# Code -> HTTP status.
+ERRORS: dict[str, int] = {
+    "validation_failed": 400,
+    "mobile_invalid": 400,
+    "json_invalid": 400,
+    "request_invalid": 400,
+    "message_unknown": 400,
+    "mobile_taken": 409,
+    "check_unavailable": 503,
+    "captcha_required": 403,
+    "captcha_failed": 400,
+    "sms_too_soon": 429,
+    "sms_limit": 429,
+    "sms_budget_exhausted": 503,
+    "sms_code_invalid": 400,
+    "transaction_unknown": 404,
+    "credentials_invalid": 401,
+    "token_invalid": 401,
+    "origin_refused": 403,
+    "host_unknown": 421,
+    "rate_limited": 429,
+    "result_unknown": 503,
+    "busy": 503,
+    "unavailable": 503,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "payload_too_large": 413,
+    "unsupported_media_type": 415,
+    "headers_too_large": 431,
+    "internal_error": 500,
 }
 
 
@@ -56,7 +46,7 @@ class AppError(Exception):
         super().__init__(code)
         self.code = code
         self.params = params
-        self.refusal = ERRORS[code]
+        self.status = ERRORS[code]
 
 
 class StoreUnavailable(Exception):

@@ -17,6 +17,7 @@ from server.stores.redis import CALL_TIMEOUT_S, Redis
 from server.tasks import Tasks
 
 _log = get_log(__name__)
+_PING_S = 5
 Listener = Callable[[str, dict[str, Any]], None]
 
 
@@ -46,7 +47,10 @@ class EventBus:
 
     async def start(self) -> None:
         """Begin to listen; returns when the connection stands."""
-        await self._connect()
+        try:
+            await self._connect()
+        except (RedisError, OSError) as fault:
+            raise StoreUnavailable("redis", type(fault).__name__) from fault
         self._tasks.start(self._listen())
 
     async def aclose(self) -> None:
@@ -105,7 +109,7 @@ class EventBus:
         self._gap_listeners.append(listener)
 
     async def _connect(self) -> None:
-        self._client = self._redis.dedicated()
+        self._client = self._redis.dedicated(None)
         self._pubsub = self._client.pubsub()
         # Without any topic the reader would end at once.
         await self._pubsub.subscribe("events:none", *self._listeners)
@@ -117,8 +121,8 @@ class EventBus:
         try:
             await pubsub.aclose()  # type: ignore[no-untyped-call]
             await self._client.aclose()
-        except (RedisError, OSError):
-            pass
+        except Exception as fault:
+            _log.warning("events.close_failed", why=repr(fault))
 
     async def _listen(self) -> None:
         """For the life of the process: whatever goes wrong, connect afresh and say that something may be missing."""
@@ -135,12 +139,23 @@ class EventBus:
 
     async def _read(self) -> None:
         assert self._pubsub is not None
-        async for message in self._pubsub.listen():
-            topic = message["channel"]
-            if message["type"] == "subscribe" and topic in self._confirmed:
-                self._confirmed[topic].set()
-            elif message["type"] == "message":
-                self._tell(topic, orjson.loads(message["data"]))
+        heard_at = self._clock.monotonic()
+        while True:
+            message = await self._pubsub.get_message(timeout=_PING_S)
+            if message is not None:
+                heard_at = self._clock.monotonic()
+                self._sort(message)
+            elif self._clock.monotonic() - heard_at > 2 * _PING_S:
+                raise ConnectionError("silent")
+            else:
+                await self._pubsub.ping()
+
+    def _sort(self, message: dict[str, Any]) -> None:
+        topic = message["channel"]
+        if message["type"] == "subscribe" and topic in self._confirmed:
+            self._confirmed[topic].set()
+        elif message["type"] == "message":
+            self._tell(topic, orjson.loads(message["data"]))
 
     def _tell(self, topic: str, data: dict[str, Any]) -> None:
         for listener in [*self._listeners.get(topic, ())]:

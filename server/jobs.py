@@ -81,15 +81,18 @@ class Worker:
             self._begin(claim)
 
     async def _free(self) -> int:
-        await self._room.wait()
-        return self._concurrency - len(self._mine)
+        while (free := self._concurrency - len(self._mine)) <= 0:
+            self._room.clear()
+            await self._room.wait()
+        return free
 
     async def _renew(self) -> None:
         await self._store.renew([*self._mine.values()])
 
     async def _adopt(self) -> None:
         """Also runs on an idle queue: a dead worker's jobs must not wait for the next visitor."""
-        if free := self._concurrency - len(self._mine):
+        free = self._concurrency - len(self._mine)
+        if free > 0:
             for claim in await self._store.orphans(free):
                 if claim.entry not in self._mine:
                     _log.info("job.adopted", job=claim.job_id)
@@ -98,8 +101,6 @@ class Worker:
     def _begin(self, claim: Claim) -> None:
         self._mine[claim.entry] = claim
         self._idle.clear()
-        if len(self._mine) >= self._concurrency:
-            self._room.clear()
         self._metrics.jobs.set(len(self._mine))
         self._jobs.start(self._run(claim))
 

@@ -6,6 +6,7 @@ import socket
 import sys
 from typing import Any
 
+import uvloop
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
@@ -14,17 +15,13 @@ from server.clock import Clock
 from server.container import StartFault, open_services, open_stores
 from server.edge import make_edge
 from server.embedded import EmbeddedStoreError, EmbeddedStores
+from server.errors import StoreUnavailable
 from server.handlers.page_socket import OpenSockets
 from server.i18n import load_texts
 from server.logs import get_log, set_up_logs
 from server.operations import Dispatcher
 from server.schemas.base import Rules
 from server.settings import Settings, SettingsFault
-
-if sys.platform == "win32":
-    from asyncio import run as _run_loop
-else:
-    from uvloop import run as _run_loop
 
 _log = get_log(__name__)
 # Handlers refuse with an answer what is too large, long before the server cuts the connection at these.
@@ -41,9 +38,11 @@ def run() -> int:
     """The exit status: 0 after a clean stop, 1 if something stood against starting or running."""
     try:
         settings = Settings.from_env()
-        return _run_loop(serve(settings))
+        return uvloop.run(serve(settings))
     except (SettingsFault, StartFault, EmbeddedStoreError) as fault:
         print(f"Haoma cannot start: {fault}", file=sys.stderr)
+    except StoreUnavailable as fault:
+        print(f"Haoma cannot start: {fault.store} stopped answering or refused us ({fault}).", file=sys.stderr)
     except KeyboardInterrupt:
         pass  # Before our own handlers were in place.
     return 1

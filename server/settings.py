@@ -157,6 +157,8 @@ def _judge(settings: Settings) -> None:
         raise SettingsFault("PASSWORD_MIN must not be greater than PASSWORD_MAX.")
     if settings.site_url and urlsplit(settings.site_url).scheme not in ("http", "https"):
         raise SettingsFault("SITE_URL must begin with https:// (or http:// in development).")
+    if urlsplit(settings.site_url).path not in ("", "/"):
+        raise SettingsFault("SITE_URL must be an origin, without a path: the service answers at the root.")
     if not settings.development:
         _judge_production(settings)
     for name in SECRETS:

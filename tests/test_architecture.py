@@ -29,7 +29,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "operations": {"caller", "errors", "logs", "schemas", "services"},
     "handlers": {"caller", "edge", "errors", "i18n", "logs", "operations", "rates", "strict_json"},
     "app": {"edge", "handlers", "logs", "operations", "settings"},
-    "main": {"app", "clock", "container", "edge", "embedded", "handlers", "i18n", "logs", "operations", "schemas"}
+    "main": {
+        "app",
+        "clock",
+        "container",
+        "edge",
+        "embedded",
+        "errors",
+        "handlers",
+        "i18n",
+        "logs",
+        "operations",
+        "schemas",
+    }
     | {"settings"},
 }
 # Arrows that single modules have beside those of their part.

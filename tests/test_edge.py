@@ -62,5 +62,12 @@ def test_ws_1_an_origin_is_scheme_host_and_port() -> None:
     assert not edge.knows_origin("http://localhost:443"), "production has no local origins"
 
 
+def test_ws_1_a_port_that_is_the_schemes_own_is_not_written() -> None:
+    """`SITE_URL=https://haoma.example:443` is what a browser calls `https://haoma.example`."""
+    edge = make_edge(Settings(env="production", site_url="https://Haoma.example:443"), 8888)
+    assert edge.knows_origin("https://haoma.example")
+    assert edge.knows_host(_request("203.0.113.9"))
+
+
 def _settings() -> Settings:
     return Settings(env="production", site_url="https://haoma.example/")

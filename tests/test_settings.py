@@ -45,6 +45,7 @@ def test_every_setting_has_a_help_line_and_a_default_that_works(tmp_path: Path) 
         ("MONGO_DRIVER", "sqlite"),
         ("TRUSTED_PROXIES", "10.0.0.0/99"),
         ("SITE_URL", "haoma.example"),
+        ("SITE_URL", "https://haoma.example/app"),
     ],
 )
 def test_a_value_that_will_not_do_is_named_with_its_setting(tmp_path: Path, name: str, value: str) -> None:

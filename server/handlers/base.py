@@ -81,7 +81,7 @@ class BaseHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """One shape for all errors (docs/rest.md)."""
         fault = self.fault_of(status_code, kwargs.get("exc_info"))
-        self.set_status(fault.refusal.status)
+        self.set_status(fault.status)
         if "retry_after" in fault.params:
             self.set_header("Retry-After", str(fault.params["retry_after"]))
         if fault.code == "method_not_allowed":

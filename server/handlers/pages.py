@@ -86,7 +86,7 @@ class PageHandler(HttpHandler):
 
     def finish_fault(self, fault: AppError) -> None:
         body = error_body(fault, self.pick_locale_safely(), self.request_id)
-        status = fault.refusal.status
+        status = fault.status
         self.render_page("error", status=status, message=body["message"], request_id=self.request_id)
 
 

@@ -83,9 +83,6 @@ class Count(fields.Integer):
 class Mobile(Text):
     """A mainland mobile number in any usual notation, made canonical: 11 ASCII digits. The only place that does."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=32, **options)
-
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
         if isinstance(value, str) and (mobile := canonical_mobile(value)):
             return mobile

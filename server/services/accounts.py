@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.clock import Clock
-from server.errors import AppError
+from server.errors import AppError, StoreUnavailable
 from server.events import EventBus, topics
 from server.logs import get_log, mask
 from server.services.codes import CodeService
@@ -84,8 +84,15 @@ class AccountService:
         if not await self._passwords.matches(password, user["password"] if user else None) or user is None:
             raise AppError("credentials_invalid")
         if self._passwords.outdated(user["password"]):
-            await self._users.set_password(user["_id"], user["password"], await self._passwords.hash(password))
+            await self._upgrade(user, password)
         return SignedIn(user, await self._sessions.open(user))
+
+    async def _upgrade(self, user: dict[str, Any], password: str) -> None:
+        """Renew an outdated hash; where that cannot be done now the next login does it."""
+        try:
+            await self._users.set_password(user["_id"], user["password"], await self._passwords.hash(password))
+        except (AppError, StoreUnavailable) as fault:
+            _log.warning("password.not_upgraded", user=user["_id"], why=str(fault))
 
     def _new_user(self, user_id: str, mobile: str, password: str, transaction: str) -> dict[str, Any]:
         return {

@@ -4,7 +4,7 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from server.errors import AppError, StoreUnavailable, wait_s
@@ -22,12 +22,14 @@ _REFUSALS = {"too_soon": "sms_too_soon", "limit": "sms_limit"}
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """An accepted send: `owner` names it, and is the id of its job."""
+    """An accepted send: `owner` names it, and is the id of its job; `state` is what the page may know of it."""
 
     transaction: str
     mobile: str
     owner: str
-    previous: tuple[str, ...]
+    resend: bool
+    previous: tuple[str, ...] = ()
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 class CodeService:
@@ -54,18 +56,23 @@ class CodeService:
         """Accept one send for `mobile`; AppError says how long to wait if it must not go out now."""
         tag = self._tagger.tag(mobile)
         key_id, _ = self._ring.newest
-        send = Send(transaction or new_transaction(tag), mobile, secrets.token_urlsafe(12), ())
-        issued = await self._store.issue(
-            send.transaction,
-            tag,
-            masked=mask(mobile),
-            purpose=purpose,
-            nonce=secrets.token_urlsafe(16),
-            key_id=key_id,
-            owner=send.owner,
-            resend=transaction is not None,
-            locale=locale,
-        )
+        resend = transaction is not None
+        send = Send(transaction or new_transaction(tag), mobile, secrets.token_urlsafe(12), resend)
+        try:
+            issued = await self._store.issue(
+                send.transaction,
+                tag,
+                masked=mask(mobile),
+                purpose=purpose,
+                nonce=secrets.token_urlsafe(16),
+                key_id=key_id,
+                owner=send.owner,
+                resend=resend,
+                locale=locale,
+            )
+        except StoreUnavailable:
+            await self.undo(send)  # It may have been accepted, and only the answer got lost.
+            raise
         refused = issued.verdict if issued.verdict in _REFUSALS else issued.would_refuse
         if refused:
             self._metrics.refusals.labels("sms.send", f"mobile_{refused}").inc()
@@ -73,11 +80,16 @@ class CodeService:
             raise AppError("transaction_unknown")
         if issued.verdict in _REFUSALS:
             raise AppError(_REFUSALS[issued.verdict], retry_after=wait_s(issued.wait_ms))
-        return Send(send.transaction, mobile, send.owner, issued.previous)
+        assert issued.record is not None
+        return replace(send, previous=issued.previous, state=self._describe(issued.record))
 
     async def undo(self, send: Send) -> None:
-        """Take back an accepted send that a later limit refused."""
-        await self._store.undo(send.transaction, self._tagger.tag(send.mobile), send.owner, send.previous)
+        """Take back an accepted send that came to nothing. Where Redis cannot hear it, the interval passes."""
+        tag = self._tagger.tag(send.mobile)
+        try:
+            await self._store.undo(send.transaction, tag, send.owner, resend=send.resend, previous=send.previous)
+        except StoreUnavailable as fault:
+            _log.warning("send.not_undone", why=str(fault))
 
     @asynccontextmanager
     async def used(self, mobile: str, purpose: str, transaction: str, sms_code: str) -> AsyncIterator[None]:

@@ -17,6 +17,8 @@ RESYNC_S = 8
 _PER_WATCHER = 4
 # A timer may fire a little early or late; within this the second it was meant for is still the one to tell.
 _SLACK_S = 0.02
+# Our loop's clock and Redis's may part by so much before the countdown is corrected.
+_DRIFT_S = 0.25
 
 
 class _Watch:
@@ -27,6 +29,8 @@ class _Watch:
         self.watchers: set[Watcher] = set()
         self.deadline = 0.0
         self.timer: asyncio.Handle | None = None
+        self.subscribed = False
+        self.lock = asyncio.Lock()
         self._on_change = on_change
 
     def listener(self, _topic: str, _data: dict[str, Any]) -> None:
@@ -57,26 +61,49 @@ class CountdownService:
                 watch.timer.cancel()
         await self._tasks.aclose()
 
-    async def watch(self, watcher: Watcher, transaction: str) -> dict[str, Any]:
+    async def watch(self, watcher: Watcher, transaction: str, known: dict[str, Any] | None = None) -> dict[str, Any]:
         """Tell `watcher` all that happens to this SMS from now on; answers its state.
 
-        AppError `transaction_unknown`; StoreUnavailable if it cannot be promised.
+        AppError `transaction_unknown`; StoreUnavailable if the state cannot be read and none is `known`.
         """
-        watch = self._watches.get(transaction) or await self._begin(transaction)
+        watch = self._watches.setdefault(transaction, _Watch(lambda: self._refresh_soon(transaction)))
+        watch.watchers.add(watcher)
         if transaction not in self._watched[watcher]:
             self._watched[watcher].append(transaction)
-        watch.watchers.add(watcher)
         try:
-            state = await self._codes.require_state(transaction)
+            # Before the reading, so that nothing falls between.
+            await self._subscribe(transaction, watch)
+            state = await self._read(transaction, known)
         except BaseException:
             await self._drop(watcher, transaction)
             raise
         if len(self._watched[watcher]) > _PER_WATCHER:
             await self._drop(watcher, self._watched[watcher][0])
-        self._take_in(watch, state, told=watcher)
+        self._take_in(transaction, watch, state, told=watcher)
         # In the next turn of the loop, so that the answer to the page's own request goes first.
         asyncio.get_running_loop().call_soon(self._show_countdown, watch, [watcher])
         return watch.state
+
+    async def _read(self, transaction: str, known: dict[str, Any] | None) -> dict[str, Any]:
+        try:
+            return await self._codes.require_state(transaction)
+        except StoreUnavailable:
+            if known is None:
+                raise
+            return known
+
+    async def _subscribe(self, transaction: str, watch: _Watch) -> None:
+        """Hear of changes at once. Where that cannot be had now, the resync looks, and tries again."""
+        async with watch.lock:
+            if watch.subscribed:
+                return
+            try:
+                await self._events.subscribe(topics.sms(transaction), watch.listener)
+            except StoreUnavailable:
+                return
+            watch.subscribed = True
+        if self._watches.get(transaction) is not watch:  # All who watched left meanwhile.
+            await self._events.unsubscribe(topics.sms(transaction), watch.listener)
 
     def forget(self, watcher: Watcher) -> None:
         """End all that this page watches."""
@@ -86,13 +113,6 @@ class CountdownService:
     async def _unwatch(self, watcher: Watcher) -> None:
         for transaction in [*self._watched.get(watcher, ())]:
             await self._drop(watcher, transaction)
-
-    async def _begin(self, transaction: str) -> _Watch:
-        watch = _Watch(lambda: self._refresh_soon(transaction))
-        await self._events.subscribe(topics.sms(transaction), watch.listener)
-        if transaction in self._watches:  # Another page was quicker.
-            await self._events.unsubscribe(topics.sms(transaction), watch.listener)
-        return self._watches.setdefault(transaction, watch)
 
     async def _drop(self, watcher: Watcher, transaction: str) -> None:
         mine = self._watched[watcher]
@@ -113,7 +133,8 @@ class CountdownService:
             return
         if watch.timer:
             watch.timer.cancel()
-        await self._events.unsubscribe(topics.sms(transaction), watch.listener)
+        if watch.subscribed:
+            await self._events.unsubscribe(topics.sms(transaction), watch.listener)
 
     def _refresh_soon(self, transaction: str) -> None:
         """Several changes in a row are one reading: the latest state wins."""
@@ -126,7 +147,8 @@ class CountdownService:
             self._refresh_soon(transaction)
 
     async def _resync(self) -> None:
-        for transaction in [*self._watches]:
+        for transaction, watch in [*self._watches.items()]:
+            await self._subscribe(transaction, watch)
             await self._refresh(transaction)
 
     async def _refresh(self, transaction: str) -> None:
@@ -141,29 +163,33 @@ class CountdownService:
         if state is None:
             await self._end(transaction)
         else:
-            self._take_in(watch, state)
+            self._take_in(transaction, watch, state)
 
-    def _take_in(self, watch: _Watch, state: dict[str, Any], told: Watcher | None = None) -> None:
+    def _take_in(self, transaction: str, watch: _Watch, state: dict[str, Any], told: Watcher | None = None) -> None:
         """Tell a newer state to all who watch, but for the one who is `told` it in an answer. Two readings may
         arrive in the wrong order; Redis's clock says which one is older."""
-        first = not watch.state
-        if not first and state["server_now"] < watch.state["server_now"]:
+        old, first = watch.state, not watch.state
+        if not first and (state["server_now"], state["seq"]) < (old["server_now"], old["seq"]):
             return
-        moved = first or _moved(state, watch.state)
-        changed = first or moved or state["seq"] > watch.state["seq"]
+        moved = first or _moved(state, old)
         watch.state = state
         others = watch.watchers - {told}
-        if changed:
+        if first or moved or state["seq"] > old["seq"]:
             self._push(others, "sms.state", state)
-        self._arm(watch)
+        if self._watches.get(transaction) is not watch:
+            return
+        deadline = self._loop_time() + state["resend_at"] - state["server_now"]
+        # The same end, read again: only a reading that was slow to come makes it look later.
+        if moved or deadline < watch.deadline - _DRIFT_S:
+            self._arm(watch, deadline)
         if moved:
             self._show_countdown(watch, others)
 
-    def _arm(self, watch: _Watch) -> None:
+    def _arm(self, watch: _Watch, deadline: float) -> None:
         """Start or correct the countdown; each tick falls on the deadline's own part of the second."""
         if watch.timer:
             watch.timer.cancel()
-        watch.deadline = self._loop_time() + watch.state["resend_at"] - watch.state["server_now"]
+        watch.deadline = deadline
         self._wind(watch)
 
     def _wind(self, watch: _Watch) -> None:

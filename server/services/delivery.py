@@ -19,6 +19,7 @@ from server.stores.jobs import JobStore
 
 _log = get_log(__name__)
 SEND_TIMEOUT_S = 5
+_SLACK_S = 5  # a code of 300 s that waited a moment is still one of 5 minutes
 
 
 class DeliveryService:
@@ -58,15 +59,15 @@ class DeliveryService:
         if record is None or record.fields["owner"] != job["id"]:
             _log.info("sms.dropped", job=job["id"], why="overtaken by a newer send, or over")
             return
-        if record.fields["status"] in ("delivered", "failed"):
-            return
+        if record.fields["status"] in ("accepted", "delivered", "failed"):
+            return  # An earlier try of this job got so far and only its end was not recorded.
         if record.expires - record.now < self._rules.too_late_s:
             await self._fail(job, record, "too_late")
         sms = self._write(job, record)
         if sms is None:
             await self._fail(job, record, "provider_failed")
-        await self._move(job, record, "sending")
-        await self._hand_over(job, record, sms)
+        if await self._move(job, record, "sending"):
+            await self._hand_over(job, record, sms)
 
     async def give_up(self, job: Job) -> None:
         """End the SMS of a job that crashed too often; the page may ask for another one."""
@@ -91,7 +92,8 @@ class DeliveryService:
         await self._move(job, record, "failed", reason=reason)
         raise JobFailed(reason)
 
-    async def _move(self, job: Job, record: CodeRecord, status: str, *, reason: str = "") -> None:
+    async def _move(self, job: Job, record: CodeRecord, status: str, *, reason: str = "") -> bool:
+        """False if this send may no longer speak for its transaction."""
         name = record.fields["mobile_name"]
         moved = await self._codes.move(
             record.transaction, name, job["id"], status, attempt=int(job["tries"]), reason=reason
@@ -100,6 +102,7 @@ class DeliveryService:
             self._metrics.sms.labels(self._provider.name, status).inc()
             _log.info("sms.moved", status=status, job=job["id"], mobile=record.fields["mobile"])
             await self._events.publish(topics.sms(record.transaction))
+        return moved
 
     def _write(self, job: Job, record: CodeRecord) -> Sms | None:
         """The message with its code, worked out here for the first time; None if the code's key is gone."""
@@ -114,7 +117,7 @@ class DeliveryService:
         )
         if code is None:
             return None
-        minutes = max(1, math.floor((record.expires - record.now) / 60 + 0.5))
+        minutes = max(1, math.floor((record.expires - record.now + _SLACK_S) / 60))
         params = {"site": self._site_name, "code": code, "minutes": minutes}
         return Sms(
             id=job["id"],

@@ -1,6 +1,7 @@
 """Who may do what how often. The numbers are those of the table in `docs/security.md`."""
 
 import ipaddress
+from dataclasses import dataclass
 
 from server.errors import AppError, wait_s
 from server.metrics import Metrics
@@ -41,6 +42,15 @@ _CAPTCHA_PURPOSES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What was charged to whom, so that it can be given back."""
+
+    action: str
+    subject: Tag
+    rates: tuple[Rate, ...]
+
+
 class LimitService:
     """Charges before anything costs; AppError says the true wait."""
 
@@ -51,7 +61,7 @@ class LimitService:
         self._mode = "enforce" if enforce else "observe"
         self._captcha = captcha
 
-    async def charge_address(self, action: str, address: str, *, captcha_passed: bool = False) -> None:
+    async def charge_address(self, action: str, address: str, *, captcha_passed: bool = False) -> Charge:
         """Charge one `action` to an address. AppError `captcha_required` or `rate_limited` (SMS: `sms_limit`)."""
         may_ask = self._captcha and action in _CAPTCHA_PURPOSES
         verdict = await self._store.charge(
@@ -62,15 +72,17 @@ class LimitService:
             captcha_passed=captcha_passed or not may_ask,
         )
         self._judge(action, verdict, "sms_limit" if action == "sms.send" else "rate_limited")
+        return Charge(action, self._subject(address), verdict.charged)
 
-    async def refund_address(self, action: str, address: str) -> None:
-        """Take a charge back that a later limit made pointless."""
-        await self._store.refund(action, self._subject(address), ADDRESS_RATES[action])
+    async def refund(self, charge: Charge) -> None:
+        """Give back exactly what was charged, because nothing came of it."""
+        await self._store.refund(charge.action, charge.subject, charge.rates)
 
-    async def charge_service(self) -> None:
+    async def charge_service(self) -> Charge:
         """Charge one SMS to the whole service; AppError `sms_budget_exhausted`."""
         verdict = await self._store.charge("sms.send", _SERVICE, SERVICE_RATES, mode=self._mode)
         self._judge("sms.send", verdict, "sms_budget_exhausted")
+        return Charge("sms.send", _SERVICE, verdict.charged)
 
     async def under_pressure(self, action: str, address: str) -> bool:
         """Whether this address has used up its soft limit, so that its captcha must cost more."""

@@ -3,12 +3,16 @@
 from typing import Any
 
 from server.caller import Caller
+from server.errors import StoreUnavailable
+from server.logs import get_log
 from server.services.captcha import CaptchaService
-from server.services.codes import CodeService
+from server.services.codes import CodeService, Send
 from server.services.countdowns import CountdownService
 from server.services.delivery import DeliveryService
-from server.services.limits import LimitService
+from server.services.limits import Charge, LimitService
 from server.services.mobiles import MobileService
+
+_log = get_log(__name__)
 
 
 class SendService:
@@ -44,23 +48,26 @@ class SendService:
         dearer = await self._captcha.spend(captcha, purpose, device=caller.device)
         await self._mobiles.require_free(mobile)
         send = await self._codes.issue(mobile, purpose, transaction, locale=caller.locale)
+        charges: list[Charge] = []
         try:
-            await self._charge(caller, dearer)
+            # The number was judged with the code; address and service follow.
+            charges.append(await self._limits.charge_address("sms.send", caller.address, captcha_passed=dearer))
+            charges.append(await self._limits.charge_service())
             await self._delivery.queue(send)
         except BaseException:
-            # Whatever it was, no SMS was promised: the number gets its interval back. A job that reached the queue
-            # after all is dropped there, since the transaction no longer knows it.
-            await self._codes.undo(send)
+            await self._take_back(send, charges)
             raise
-        if caller.watcher is not None:
-            return await self._countdowns.watch(caller.watcher, send.transaction)
-        return await self._codes.require_state(send.transaction)
+        # From here on the SMS is on its way, so the answer says so whatever else happens.
+        if caller.watcher is None:
+            return send.state
+        return await self._countdowns.watch(caller.watcher, send.transaction, known=send.state)
 
-    async def _charge(self, caller: Caller, dearer: bool) -> None:
-        """The number was judged with the code; address and service follow."""
-        await self._limits.charge_address("sms.send", caller.address, captcha_passed=dearer)
+    async def _take_back(self, send: Send, charges: list[Charge]) -> None:
+        """No SMS was promised, so it costs nothing. A job that reached the queue after all is dropped there: its
+        transaction no longer knows it."""
+        await self._codes.undo(send)
         try:
-            await self._limits.charge_service()
-        except BaseException:
-            await self._limits.refund_address("sms.send", caller.address)
-            raise
+            for charge in charges:
+                await self._limits.refund(charge)
+        except StoreUnavailable as fault:
+            _log.warning("send.not_refunded", why=str(fault))

@@ -40,8 +40,9 @@ class Issued:
 
     verdict: str
     wait_ms: int
-    previous: tuple[str, ...]
-    would_refuse: str
+    previous: tuple[str, ...] = ()
+    would_refuse: str = ""
+    record: "CodeRecord | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,11 @@ def _slot(transaction: str) -> str | None:
     return match[1] if match else None
 
 
+def _record(transaction: str, now_ms: int, next_send_ms: int, flat: list[str]) -> CodeRecord:
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return CodeRecord(transaction, now_ms / 1000, next_send_ms / 1000, fields)
+
+
 class CodeStore:
     """Each method is one atomic step."""
 
@@ -97,7 +103,7 @@ class CodeStore:
     ) -> Issued:
         """Accept or refuse one send (issue_code.lua)."""
         if _slot(transaction) != tag.slot:
-            return Issued("unknown", 0, (), "")
+            return Issued("unknown", 0)
         rules = self._rules
         answer: list[Any] = await self._redis.run(
             "issue_code",
@@ -119,12 +125,14 @@ class CodeStore:
             locale,
         )
         if answer[0] == "ok":
-            return Issued("ok", 0, tuple(answer[2]), answer[3])
-        return Issued(answer[0], answer[2] if len(answer) > 2 else 0, (), "")
+            record = _record(transaction, answer[1], answer[4], answer[5])
+            return Issued("ok", 0, tuple(answer[2]), answer[3], record)
+        return Issued(answer[0], answer[2] if len(answer) > 2 else 0)
 
-    async def undo(self, transaction: str, tag: Tag, owner: str, previous: tuple[str, ...]) -> None:
+    async def undo(self, transaction: str, tag: Tag, owner: str, *, resend: bool, previous: tuple[str, ...]) -> None:
         """Take an accepted send back as if it had not been asked for."""
-        await self._redis.run("undo_issue", self._keys(transaction, tag.name), owner, *previous)
+        kind = "resend" if resend else "new"
+        await self._redis.run("undo_issue", self._keys(transaction, tag.name), owner, kind, *previous)
 
     async def get_record(self, transaction: str) -> CodeRecord | None:
         """The transaction, or None if it is unknown or over."""
@@ -140,7 +148,7 @@ class CodeStore:
         )
         if not flat:
             return None
-        return CodeRecord(transaction, now / 1000, next_send / 1000, dict(zip(flat[::2], flat[1::2], strict=True)))
+        return _record(transaction, now, next_send, flat)
 
     async def hold(
         self, transaction: str, tag: Tag, purpose: str, *, generation: int, right: bool, hold: str

@@ -12,6 +12,7 @@ from server.stores.redis import Redis
 
 _GROUP = "workers"
 REMEMBER_DONE_S = 3600
+_BLOCK_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,12 @@ class JobStore:
     async def claims(self, free: Callable[[], Awaitable[int]]) -> AsyncIterator[Claim]:
         """New jobs as they come, never more at once than `free()` answers; StoreUnavailable when Redis is gone."""
         await self.prepare()  # A Redis that lost its data has lost the group too.
-        client = self._redis.dedicated()
+        client = self._redis.dedicated(_BLOCK_S + 1)
         try:
             while True:
                 count = await free()
                 answer: Any = await client.xreadgroup(
-                    _GROUP, self.consumer, {self._stream: ">"}, count=count, block=5000
+                    _GROUP, self.consumer, {self._stream: ">"}, count=count, block=_BLOCK_S * 1000
                 )
                 for claim in _read_entries(answer[0][1] if answer else []):
                     yield claim

@@ -9,11 +9,12 @@ from server.tags import Tag
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`outcome` is ok, captcha or refused; `rate` the one that said so."""
+    """`outcome` is ok, captcha or refused; `rate` the one that said so, `charged` those that were charged."""
 
     outcome: str
     wait_ms: int
     rate: Rate | None
+    charged: tuple[Rate, ...] = ()
 
 
 class LimitStore:
@@ -27,10 +28,11 @@ class LimitStore:
     ) -> Verdict:
         """Check all rates, then charge all; `mode` is enforce, observe (charge anyway) or peek (charge none)."""
         parts = [part for rate in rates for part in self._parts(rate)]
-        outcome, wait_ms, index = await self._redis.run(
+        outcome, wait_ms, index, charged = await self._redis.run(
             "gcra", self._keys(action, subject, rates), mode, int(captcha_passed), *parts
         )
-        return Verdict(outcome, wait_ms, rates[index - 1] if index else None)
+        charged_rates = tuple(rates[one - 1] for one in charged)
+        return Verdict(outcome, wait_ms, rates[index - 1] if index else None, charged_rates)
 
     async def refund(self, action: str, subject: Tag, rates: tuple[Rate, ...]) -> None:
         """Give one charge back."""

@@ -43,9 +43,12 @@ class Redis:
         )
         return aioredis.Redis.from_pool(pool)  # which closes the pool with itself
 
-    def dedicated(self) -> aioredis.Redis:
-        """A client of its own for commands that wait (blocking reads, subscriptions); close it yourself."""
-        return self._open(2, None)
+    def dedicated(self, longest_wait_s: float | None) -> aioredis.Redis:
+        """A client of its own for commands that wait (blocking reads, subscriptions); close it yourself.
+
+        A connection that is silent for `longest_wait_s` is taken for dead; None if the caller sees to that.
+        """
+        return self._open(2, longest_wait_s)
 
     async def run(self, script: str, keys: list[str], *args: str | int | float) -> Any:
         """Run `lua/<script>.lua`. Every step gets the clock's offset in ms as ARGV[1]; `args` follow."""

@@ -3,7 +3,8 @@
 import { connectionLost, Refusal } from "./socket.js";
 import { t, withLanguage } from "./texts.js";
 
-const TIMEOUT_MS = 12_000;
+// Less than the grace in which a refresh token that was used may be used again.
+const TIMEOUT_MS = 9_000;
 const CODE_OF_STATUS = { 429: "rate_limited", 503: "unavailable" };
 
 const get = (path, captcha) => ({ method: "GET", path, captcha });

@@ -224,8 +224,12 @@ function wire() {
   code.addEventListener("input", onCodeInput);
   form.addEventListener("submit", onSubmit);
   socket.on("state", onConnection);
-  socket.on("degraded", () => { byId("degraded").hidden = false; });
-  socket.on("restored", () => { byId("degraded").hidden = true; });
+  const missing = new Set();
+  const show = () => { byId("degraded").hidden = missing.size === 0; };
+  // A new connection is told afresh what is missing.
+  socket.on("state", () => { if (socket.state === "connecting") missing.clear(); show(); });
+  socket.on("degraded", ({ what }) => { missing.add(what); show(); });
+  socket.on("restored", ({ what }) => { missing.delete(what); show(); });
   window.addEventListener("storage", onStorage);
   window.addEventListener("pageshow", judgeWhatStands);
   pickUp();

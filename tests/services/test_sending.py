@@ -202,3 +202,59 @@ async def test_a_send_whose_job_did_not_reach_the_queue_costs_nothing(stack: Sta
     stack.services.delivery.queue = fail  # type: ignore[method-assign]
     assert (await _send(page))["data"]["code"] == "unavailable"
     assert (await _send(page))["type"] == "sms.queued"
+
+
+async def test_an_sms_that_is_on_its_way_is_acknowledged_whatever_else_happens(stack: Stack) -> None:
+    """Though its state can neither be watched nor read just then: the page gets its transaction, and later the steps."""
+    events, codes = stack.services.countdowns._events, stack.services.codes
+    subscribe, get_state = events.subscribe, codes.get_state
+
+    async def fail(*_: object) -> None:
+        raise StoreUnavailable("redis", "gone")
+
+    events.subscribe, codes.get_state = fail, fail  # type: ignore[method-assign, assignment]
+    stack.provider.gate.clear()
+    page = await stack.page()
+    queued = await _send(page)
+    assert queued["type"] == "sms.queued"
+    assert queued["data"]["status"] == "queued"
+    assert (await page.next_event("countdown.tick"))["data"]["remaining"] in (59, 60)
+    events.subscribe, codes.get_state = subscribe, get_state  # type: ignore[method-assign]
+    await stack.services.countdowns._resync()
+    stack.provider.gate.set()
+    assert (await page.state("delivered"))["transaction"] == queued["data"]["transaction"]
+
+
+@pytest.mark.parametrize("resend", [False, True])
+async def test_a_send_whose_acceptance_was_never_heard_costs_nothing(stack: Stack, resend: bool) -> None:
+    """The step ran and its reply got lost: what it took is given back."""
+    page = await stack.page()
+    more = {}
+    if resend:
+        more["transaction"] = (await _send(page))["data"]["transaction"]
+        await page.state("delivered")
+        stack.clock.advance(61)
+    real = stack.redis.run
+
+    async def lose_the_reply(script: str, *given: Any) -> Any:
+        answer = await real(script, *given)
+        if script != "issue_code":
+            return answer
+        stack.redis.run = real  # type: ignore[method-assign]
+        raise StoreUnavailable("redis", "reply lost")
+
+    stack.redis.run = lose_the_reply  # type: ignore[method-assign]
+    assert (await _send(page, **more))["data"]["code"] == "unavailable"
+    assert (await _send(page, **more))["type"] == "sms.queued"
+
+
+async def test_a_refund_gives_back_what_was_charged_and_no_more(stack: Stack) -> None:
+    """A soft limit that was used up was not charged, so nothing of it comes back."""
+    limits = stack.services.limits
+    for _ in range(5):
+        await limits.charge_address("sms.send", "192.0.2.1")
+    assert await limits.under_pressure("sms.send", "192.0.2.1")
+    charge = await limits.charge_address("sms.send", "192.0.2.1", captcha_passed=True)
+    assert [rate.dimension for rate in charge.rates] == ["address_hour"]
+    await limits.refund(charge)
+    assert await limits.under_pressure("sms.send", "192.0.2.1")

@@ -3,7 +3,7 @@
 -- ARGV  2 'enforce'|'observe'  3 mobile name  4 masked mobile  5 purpose  6 nonce  7 key id  8 owner of this send
 --       9 interval ms  10 code life ms  11 same-code threshold ms  12 attempts  13 hourly cap  14 daily cap
 --       15 '1' for a resend  16 locale
--- Returns {'ok', now, previous fields, refused-if-enforced} or {'unknown', now} or {'too_soon'|'limit', now, wait ms}
+-- Returns {'ok', now, previous fields, refused-if-enforced, next send ms, fields} or {'unknown', now} or {'too_soon'|'limit', now, wait ms}
 local HOUR, DAY = 3600000, 86400000
 local previous = redis.call('HGETALL', KEYS[1])
 local had = {}
@@ -42,4 +42,4 @@ redis.call('HSET', KEYS[2], 'until', now + ARGV[9], 'owner', ARGV[8])
 redis.call('PEXPIRE', KEYS[2], ARGV[9] + MARGIN)
 redis.call('ZADD', KEYS[3], now, ARGV[8])
 redis.call('PEXPIRE', KEYS[3], DAY + MARGIN)
-return {'ok', now, previous, refused}
+return {'ok', now, previous, refused, now + ARGV[9], redis.call('HGETALL', KEYS[1])}

@@ -1,15 +1,17 @@
 -- Take back a send that a later limit refused: interval and caps are free again, and the transaction says what it
 -- said before - but for tries that were decided meanwhile, which stay counted.
--- KEYS  as issue_code   ARGV  2 owner of the send, 3... previous fields of the transaction
+-- KEYS  as issue_code   ARGV  2 owner of the send, 3 'new' | 'resend', 4... previous fields, none if they got lost
 -- Returns 1 if it was still this send's
 if redis.call('HGET', KEYS[2], 'owner') == ARGV[2] then redis.call('DEL', KEYS[2]) end
 redis.call('ZREM', KEYS[3], ARGV[2])
 local has = redis.call('HMGET', KEYS[1], 'owner', 'generation', 'attempts', 'hold')
 if has[1] ~= ARGV[2] then return 0 end
-if #ARGV == 2 then return redis.call('DEL', KEYS[1]) end
+if ARGV[3] == 'new' then return redis.call('DEL', KEYS[1]) end
+redis.call('HINCRBY', KEYS[1], 'seq', 1)
+if #ARGV == 3 then return redis.call('HSET', KEYS[1], 'status', 'failed', 'reason', 'provider_failed') end
 
 local previous = {}
-for i = 3, #ARGV, 2 do previous[ARGV[i]] = ARGV[i + 1] end
+for i = 4, #ARGV, 2 do previous[ARGV[i]] = ARGV[i + 1] end
 for _, name in ipairs({'owner', 'status', 'attempt', 'reason', 'locale'}) do
   redis.call('HSET', KEYS[1], name, previous[name])
 end
@@ -19,5 +21,4 @@ if previous.generation ~= has[2] and not has[4] then
   end
   redis.call('HSET', KEYS[1], 'attempts', previous.attempts + has[3])
 end
-redis.call('HINCRBY', KEYS[1], 'seq', 1)
 return 1
