@@ -205,7 +205,7 @@ async def test_a_send_whose_job_did_not_reach_the_queue_costs_nothing(stack: Sta
 
 
 async def test_an_sms_that_is_on_its_way_is_acknowledged_whatever_else_happens(stack: Stack) -> None:
-    """Though its state can neither be watched nor read just then: the page gets its transaction, and later the steps."""
+    """Its state can neither be watched nor read just then; the page gets its transaction, and later the steps."""
     events, codes = stack.services.countdowns._events, stack.services.codes
     subscribe, get_state = events.subscribe, codes.get_state
 
