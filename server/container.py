@@ -9,6 +9,7 @@ from server.embedded import EmbeddedStores
 from server.errors import StoreTooOld, StoreUnavailable
 from server.events import EventBus
 from server.jobs import Worker
+from server.keys import KeyFault
 from server.metrics import Metrics
 from server.services import Services
 from server.services.accounts import AccountService
@@ -19,11 +20,12 @@ from server.services.delivery import DeliveryService
 from server.services.health import HealthService
 from server.services.inbox import InboxService
 from server.services.limits import LimitService
+from server.services.members import MemberService
 from server.services.mobiles import MobileService
 from server.services.passwords import PasswordService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
-from server.settings import Settings, SettingsFault
+from server.settings import SECRETS, Settings, SettingsFault
 from server.sms import PROVIDERS
 from server.sms.provider import SmsProvider
 from server.sms.sandbox import Sandbox
@@ -32,6 +34,7 @@ from server.stores.codes import CodeRules, CodeStore
 from server.stores.inbox import InboxStore
 from server.stores.jobs import JobStore
 from server.stores.limits import LimitStore
+from server.stores.members import MemberStore
 from server.stores.meta import MetaStore
 from server.stores.mongo import Mongo
 from server.stores.redis import Redis
@@ -156,6 +159,11 @@ async def open_services(
             metrics=metrics,
             clock=clock,
         )
+        members = MemberService(
+            store=MemberStore(redis), rings={name: settings.ring(name) for name in SECRETS}, clock=clock
+        )
+        await _join(members)
+        stack.push_async_callback(members.aclose)
         for running in (worker, countdowns, mobiles, health):
             await running.start()
             stack.push_async_callback(running.aclose)
@@ -200,6 +208,13 @@ async def _require_answers(settings: Settings, mongo: Mongo, redis: Redis) -> No
         setting = f"{fault.store.upper()}_URL"
         named = setting if getattr(settings, setting.lower()) else "the embedded store"
         raise StartFault(f"{fault.store.capitalize()} does not answer ({fault}); check {named}.") from None
+
+
+async def _join(members: MemberService) -> None:
+    try:
+        await members.start()
+    except KeyFault as fault:
+        raise StartFault(str(fault)) from None
 
 
 async def _prepare(users: UserStore) -> None:

@@ -14,7 +14,9 @@ from tests.helpers import ROOT
 pytestmark = pytest.mark.gen_test(timeout=40)
 
 
-async def _start(tmp_path: Path, python: tuple[str, ...] = (sys.executable,), **settings: str) -> tuple[int, str]:
+async def start_in_vain(
+    tmp_path: Path, python: tuple[str, ...] = (sys.executable,), **settings: str
+) -> tuple[int, str]:
     """Exit status and what was said, of a `run.py` that should not start."""
     process = await asyncio.create_subprocess_exec(
         *python,
@@ -68,7 +70,7 @@ async def test_a_setting_that_will_not_do_is_one_sentence(
     tmp_path: Path, settings: dict[str, str], named: str
 ) -> None:
     """It names the setting; there is no traceback, and the exit status is 1."""
-    status, said = await _start(tmp_path, **settings)
+    status, said = await start_in_vain(tmp_path, **settings)
     assert status == 1
     assert said.startswith("Haoma cannot start: ")
     assert named in said
@@ -79,7 +81,7 @@ async def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     """Before any store is started."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        status, said = await _start(tmp_path, PORT=str(port))
+        status, said = await start_in_vain(tmp_path, PORT=str(port))
     assert (status, said.count("\n")) == (1, 1)
     assert f"port {port}" in said
     assert not (tmp_path / "var" / "redis").exists()
@@ -88,14 +90,14 @@ async def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
 async def test_a_redis_that_is_too_old_is_one_sentence(tmp_path: Path) -> None:
     """With the version it has and the one it needs."""
     async with _redis_that_says("redis_version:5.0.14\r\n") as port:
-        status, said = await _start(tmp_path, REDIS_URL=f"redis://127.0.0.1:{port}")
+        status, said = await start_in_vain(tmp_path, REDIS_URL=f"redis://127.0.0.1:{port}")
     assert status == 1
     assert said == "Haoma cannot start: Redis 5.0.14 is too old; 6.2 or newer is needed.\n"
 
 
 async def test_a_missing_library_is_one_sentence(tmp_path: Path) -> None:
     """Whoever starts run.py by another Python is told what to do."""
-    status, said = await _start(tmp_path, (sys.executable, "-S", "-E"))
+    status, said = await start_in_vain(tmp_path, (sys.executable, "-S", "-E"))
     assert status == 1
     assert "is missing; `make run`" in said
     assert said.count("\n") == 1
