@@ -51,7 +51,7 @@ async def register(stack: Stack, rest: RestClient, mobile: str = MOBILE) -> Answ
 @asynccontextmanager
 async def paused_redis(stack: Stack, for_ms: int = 1500) -> AsyncIterator[None]:
     """Redis takes commands and answers none; ends when it answers again."""
-    patient = stack.redis.dedicated()
+    patient = stack.redis.dedicated(None)
     await stack.redis.call("CLIENT", "PAUSE", for_ms, "ALL")
     try:
         yield

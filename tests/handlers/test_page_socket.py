@@ -632,7 +632,7 @@ async def test_ws_14_the_end_is_announced_and_then_comes(stack: Stack) -> None:
 async def test_st_1_pages_hear_that_a_store_went_and_came_back(stack: Stack) -> None:
     """`degraded` while Redis takes commands and answers none, `restored` after; the sockets stay."""
     page, other = await stack.page(), await stack.page()
-    patient = stack.redis.dedicated()
+    patient = stack.redis.dedicated(None)
     await stack.redis.call("CLIENT", "PAUSE", 4000, "ALL")
     for one in (page, other):
         event = await one.next_event("degraded")
