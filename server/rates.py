@@ -47,4 +47,6 @@ class LocalRate:
 
 
 SOCKET_MESSAGES = (Rate("second", 20, 1, 40), Rate("ten_minutes", 600, 600, 600))
+# Five times the rate, for ten seconds: whoever goes on in spite of the refusals is cut off.
+SOCKET_FLOOD = (Rate("flood", 100, 1, 1000),)
 SOCKET_CHECKS = (Rate("checks", 30, 60, 30),)

@@ -13,7 +13,7 @@ from server.errors import AppError
 from server.handlers.base import SocketHandler
 from server.i18n import error_body, localised
 from server.operations import OPERATIONS, Dispatcher
-from server.rates import SOCKET_CHECKS, SOCKET_MESSAGES, LocalRate
+from server.rates import SOCKET_CHECKS, SOCKET_FLOOD, SOCKET_MESSAGES, LocalRate
 from server.schemas.code import CountdownTick, SmsState
 from server.schemas.envelope import Envelope, frame, readable_id
 from server.schemas.events import Closing, MobileChanged, StoreHealth
@@ -63,6 +63,7 @@ class PageSocket(SocketHandler):
         self._sockets = sockets
         self._messages = LocalRate(SOCKET_MESSAGES, enforce)
         self._checks = LocalRate(SOCKET_CHECKS, enforce)
+        self._flood = LocalRate(SOCKET_FLOOD, enforce)
         self._gone = False
         self._patience: asyncio.TimerHandle | None = None
 
@@ -100,6 +101,11 @@ class PageSocket(SocketHandler):
         """Exactly one answer to each message; nothing that happens here closes the socket."""
         if isinstance(message, bytes):
             self.close(1003, "text only")
+            return
+        try:
+            self._flood.charge()
+        except AppError:
+            self.close(4429, "over rate")
             return
         self._heard()
         frame_id: int | str | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
+from tornado.websocket import WebSocketClosedError, websocket_connect
 
 from server.handlers.page_socket import FIRST_MESSAGE_S, IDLE_S, PageSocket
 from tests.conftest import Stack
@@ -581,6 +581,18 @@ async def test_ws_4_a_burst_is_answered_and_then_refused_with_a_wait(stack: Stac
         assert frame["data"]["code"] == "rate_limited"
         assert frame["data"]["params"] == {"retry_after": 1}
     assert not page.closed.done()
+
+
+async def test_ws_4_a_flood_that_goes_on_is_cut_off(stack: Stack) -> None:
+    """At five times the rate for ten seconds' worth of messages: close 4429. Neighbours do not notice."""
+    page, neighbour = await stack.page(), await stack.page()
+    try:
+        for n in range(3000):
+            await page.send({"type": "ping", "id": n})
+    except WebSocketClosedError:
+        pass
+    assert (await page.closed)[0] == 4429
+    await assert_usable(neighbour)
 
 
 async def test_ws_4_bad_messages_count_too(stack: Stack) -> None:
