@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from contextlib import AbstractContextManager
 from typing import Any, TextIO
 
 import structlog
@@ -74,6 +75,11 @@ def set_up_logs(log_format: str, stream: TextIO = sys.stderr) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def about_request(request_id: str) -> AbstractContextManager[None]:
+    """Lines written inside name the request they are about."""
+    return structlog.contextvars.bound_contextvars(request_id=request_id)
 
 
 def get_log(name: str) -> Any:

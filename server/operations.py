@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError
 
 from server.caller import Caller
 from server.errors import AppError, StoreUnavailable
-from server.logs import get_log
+from server.logs import about_request, get_log
 from server.schemas.account import (
     Empty,
     Pong,
@@ -233,7 +233,8 @@ class Dispatcher:
         self._running += 1
         self._idle.clear()
         try:
-            return await self._run(operation, caller, data)
+            with about_request(caller.request_id):
+                return await self._run(operation, caller, data)
         except AppError as fault:
             outcome = fault.code
             raise

@@ -7,6 +7,8 @@ import logging
 import pytest
 
 from server.logs import get_log, mask, mask_all
+from tests.conftest import Stack
+from tests.helpers import MOBILE
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,19 @@ def test_api_11_input_cannot_make_a_line_of_its_own(logged: io.StringIO) -> None
     assert len(lines) == 2
     assert [json.loads(line)["level"] for line in lines] == ["info", "warning"]
     assert "15400000001" not in logged.getvalue()
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_line_and_an_error_name_the_request_they_are_about(logged: io.StringIO, stack: Stack) -> None:
+    """By REST each request has an id, on a websocket each message has one of its own."""
+    page, rest = await stack.page(), stack.rest()
+
+    async def fail(_: str) -> bool:
+        raise RuntimeError("boom")
+
+    stack.services.mobiles.available = fail  # type: ignore[method-assign]
+    told = [(await page.ask("mobile.check", mobile=MOBILE))["data"]["request_id"] for _ in range(2)]
+    told.append((await rest.get(f"/user/mobile/{MOBILE}/")).error["request_id"])
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    assert [line["request_id"] for line in lines if line["event"] == "operation.failed"] == told
+    assert len(set(told)) == 3

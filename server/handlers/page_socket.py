@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError
 
 from server import strict_json
+from server.caller import Caller
 from server.edge import Edge
 from server.errors import AppError
 from server.handlers.base import SocketHandler
@@ -65,6 +66,7 @@ class PageSocket(SocketHandler):
         self._checks = LocalRate(SOCKET_CHECKS, enforce)
         self._flood = LocalRate(SOCKET_FLOOD, enforce)
         self._gone = False
+        self._received = 0
         self._patience: asyncio.TimerHandle | None = None
 
     async def prepare(self) -> None:
@@ -108,17 +110,18 @@ class PageSocket(SocketHandler):
             self.close(4429, "over rate")
             return
         self._heard()
+        caller = self._next_caller()
         frame_id: int | str | None = None
         try:
             raw = _parse(message)
             frame_id = readable_id(raw or {})
             self._messages.charge()
-            kind, data = await self._answer(_read(raw))
+            kind, data = await self._answer(_read(raw), caller)
         except AppError as fault:
-            kind, data = "error", error_body(fault, self._caller.locale, self.request_id)
+            kind, data = "error", error_body(fault, caller.locale, caller.request_id)
         self.send_frame(frame(kind, frame_id, data))
 
-    async def _answer(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    async def _answer(self, request: dict[str, Any], caller: Caller) -> tuple[str, dict[str, Any]]:
         operation = OPERATIONS.get(request["type"])
         if operation is None or operation.uses_cookie:
             raise AppError("message_unknown")
@@ -126,11 +129,16 @@ class PageSocket(SocketHandler):
             self.services.mobiles.unwatch(self)
             self._checks.charge()
         try:
-            reply = await self.dispatcher.run(operation, self._caller, request["data"])
+            reply = await self.dispatcher.run(operation, caller, request["data"])
         finally:
             if self._gone:  # The page left while we worked: it must not be watched for.
                 self._leave()
-        return operation.reply, localised(reply.data, self._caller.locale)
+        return operation.reply, localised(reply.data, caller.locale)
+
+    def _next_caller(self) -> Caller:
+        """Each message is a request of its own: `<id of the connection>.<number of the message>`."""
+        self._received += 1
+        return dataclasses.replace(self._caller, request_id=f"{self.request_id}.{self._received}")
 
     def push(self, kind: str, data: dict[str, Any]) -> None:
         """Send what nobody asked for."""
