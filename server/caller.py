@@ -10,6 +10,9 @@ class Watcher(Protocol):
     def push(self, kind: str, data: dict[str, object]) -> None:
         """Send a message that nobody asked for; never blocks, never raises."""
 
+    def charge_check(self) -> None:
+        """Count one more check of a number by this page; AppError `rate_limited`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

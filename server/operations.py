@@ -62,6 +62,8 @@ class Operation:
 
 async def check_mobile(services: Services, caller: Caller, data: Data) -> Reply:
     """Is this number free? A socket then hears when that changes."""
+    if caller.watcher is not None:
+        caller.watcher.charge_check()
     await _admit(services, caller, "mobile.check", "check", data)
     if caller.watcher is not None:
         services.mobiles.watch(caller.watcher, data["mobile"])

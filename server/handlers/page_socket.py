@@ -127,13 +127,16 @@ class PageSocket(SocketHandler):
             raise AppError("message_unknown")
         if operation.name == "mobile.check":
             self.services.mobiles.unwatch(self)
-            self._checks.charge()
         try:
             reply = await self.dispatcher.run(operation, caller, request["data"])
         finally:
             if self._gone:  # The page left while we worked: it must not be watched for.
                 self._leave()
         return operation.reply, localised(reply.data, caller.locale)
+
+    def charge_check(self) -> None:
+        """One more number looked at by this page."""
+        self._checks.charge()
 
     def _next_caller(self) -> Caller:
         """Each message is a request of its own: `<id of the connection>.<number of the message>`."""

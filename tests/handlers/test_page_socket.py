@@ -605,6 +605,15 @@ async def test_ws_4_bad_messages_count_too(stack: Stack) -> None:
     assert "rate_limited" in codes
 
 
+async def test_shape_is_judged_before_the_rate_of_checks(stack: Stack) -> None:
+    """A number that is none is told so, also by a page that has used up its checks."""
+    page = await stack.page()
+    for _ in range(31):
+        await page.ask("mobile.check", mobile=MOBILE)
+    assert (await page.ask("mobile.check", mobile=MOBILE))["data"]["code"] == "rate_limited"
+    assert (await page.ask("mobile.check", mobile="12345"))["data"]["code"] == "mobile_invalid"
+
+
 async def test_ws_4_checks_have_a_rate_of_their_own(stack: Stack) -> None:
     """Thirty numbers a minute from one page; other requests go on meanwhile."""
     page = await stack.page()
