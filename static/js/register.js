@@ -30,6 +30,7 @@ const sms = new Sms({
 
 function onNumberChanged(mobile) {
   sms.follow(mobile);
+  if (number.status === "taken") sms.giveUp();
   drawStrength();
 }
 

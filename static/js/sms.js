@@ -98,6 +98,11 @@ export class Sms {
     this.#draw();
   }
 
+  /** The number in the field is somebody's now, so its code is good for nothing. */
+  giveUp() {
+    if (this.#isCurrent()) this.forget();
+  }
+
   #isCurrent() {
     return Boolean(this.#state) && this.#mobile === this.#field;
   }

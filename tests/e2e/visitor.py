@@ -13,6 +13,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP ${event.effectiveDirective} ${event.blockedURI}`));
 """
 _REFUSED = "Failed to load resource: the server responded"
+_LEFT_EARLY = "WebSocket is closed before the connection is established"
 
 
 class Visitor:
@@ -61,8 +62,10 @@ class Visitor:
         assert not missing, f"the page did not meet {missing}"
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        # A refused request has its own line, from the response.
-        if message.type in ("error", "warning") and not message.text.startswith(_REFUSED):
+        # A refused request has its own line, from the response. A page may be left while its socket still opens.
+        if message.type not in ("error", "warning") or message.text.startswith(_REFUSED):
+            return
+        if _LEFT_EARLY not in message.text:
             self._met.append(message.text)
 
     def _on_response(self, response: Response) -> None:
