@@ -38,6 +38,7 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
     pages |= {"/dev/inbox": "inbox"} if settings.development else {}
     routes: list[Any] = [
         *[(path, PageHandler, basics | {"page": page, "config": config}) for path, page in pages.items()],
+        *[(f"{path}/", MovedHandler, basics | {"url": path}) for path in ("/register", "/login")],
         (r"/user/reg/?", MovedHandler, basics | {"url": "/register"}),
         (r"/user/login", MovedHandler, basics | {"url": "/login"}),
         *[(_pattern(path), ApiHandler, basics | found) for path, found in _rest_routes().items()],

@@ -14,6 +14,7 @@ from marshmallow.validate import OneOf, Range
 
 from server.keys import KeyFault, KeyRing, development_keys, parse_ring
 
+COMING = ("PROCESSES", "TERMS_URL", "PRIVACY_URL", "NEXT_URLS", "TEST_MOBILES")
 SECRETS = ("CODE_KEYS", "TOKEN_KEYS", "PASSWORD_PEPPERS")
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
@@ -96,12 +97,21 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Settings from `environ` (default: the process's); SettingsFault names the first one that will not do."""
-        values = _Reader(os.environ if environ is None else environ).read(dataclasses.fields(cls))
+        environ = os.environ if environ is None else environ
+        _refuse_what_is_coming(environ)
+        values = _Reader(environ).read(dataclasses.fields(cls))
         settings = cls(**values)
         if settings.development:
             settings = _with_development_keys(settings)
         _judge(settings)
         return settings
+
+
+def _refuse_what_is_coming(environ: Mapping[str, str]) -> None:
+    """Whoever sets one of these relies on it, so it is not passed over in silence."""
+    for name in COMING:
+        if environ.get(name, "").strip() not in ("", "1"):
+            raise SettingsFault(f"{name} is set, but this version cannot do it yet; unset it.")
 
 
 class _Reader:
@@ -130,7 +140,8 @@ class _Reader:
                 return self._parsers[kind](env, scratch, options)
             return getattr(env, kind)(scratch, **options)
         except (EnvError, ValueError) as fault:
-            why = str(fault).replace(scratch, name).replace('Environment variable "' + name + '" invalid: ', "")
+            faults = getattr(fault, "error_messages", None)
+            why = " ".join(faults) if isinstance(faults, list) else str(fault).replace(scratch, name)
             raise SettingsFault(f"{name}={text!r} cannot be used: {why}") from None
         finally:
             del os.environ[scratch]

@@ -100,6 +100,12 @@ def test_production_refuses_parts_of_development(change: dict[str, str], named: 
     assert named in _fault(_PRODUCTION | change)
 
 
+@pytest.mark.parametrize("name", ["TERMS_URL", "PRIVACY_URL", "PROCESSES"])
+def test_a_setting_that_is_still_coming_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    """Whoever sets it relies on it."""
+    assert _fault({"VAR_DIR": str(tmp_path), name: "2"}).startswith(name)
+
+
 def test_production_starts_with_everything_given() -> None:
     """And with the embedded stores if that is said."""
     assert not Settings.from_env(_PRODUCTION).development

@@ -12,6 +12,9 @@ class HealthHandler(HttpHandler):
         self.set_header("Cache-Control", "no-store")
         self.finish_json({"status": "ok"})
 
+    async def head(self) -> None:
+        await self.get()
+
 
 class ReadyHandler(HttpHandler):
     """Can serve: the stores answer, the unique index is there, we are not going away."""
@@ -23,6 +26,9 @@ class ReadyHandler(HttpHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_status(503 if against else 200)
         self.finish_json({"status": "not ready" if against else "ready", "waiting_for": against})
+
+    async def head(self) -> None:
+        await self.get()
 
 
 class MetricsHandler(HttpHandler):

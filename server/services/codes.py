@@ -104,6 +104,7 @@ class CodeService:
             await self._settle(self._store.give_back(transaction, hold))
             raise
         await self._settle(self._store.finish(transaction, hold))
+        await self._events.publish(topics.sms(transaction))
 
     async def _settle(self, step: Awaitable[bool]) -> None:
         """Let go of a hold. If Redis cannot hear it the hold lapses by itself, and an account that was made

@@ -84,9 +84,8 @@ class DeliveryService:
         except (SendFailed, TimeoutError) as fault:
             _log.warning("sms.refused", provider=self._provider.name, job=job["id"], why=str(fault) or "timeout")
             await self._fail(job, record, "provider_failed")
-        await self._move(job, record, "accepted")
-        if result.delivered:
-            await self._move(job, record, "delivered")
+        # One step, so that no kill in between leaves an SMS `accepted` for which no receipt will ever come.
+        await self._move(job, record, "delivered" if result.delivered else "accepted")
 
     async def _fail(self, job: Job, record: CodeRecord, reason: str) -> NoReturn:
         await self._move(job, record, "failed", reason=reason)

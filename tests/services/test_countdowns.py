@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Stack
-from tests.helpers import MOBILE
+from tests.helpers import MOBILE, PASSWORD
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 Start = Callable[..., Coroutine[Any, Any, Stack]]
@@ -106,7 +106,7 @@ async def test_a_lost_message_is_mended_by_looking(stack: Stack) -> None:
     await stack.services.mobiles._resync()
     await stack.services.countdowns._resync()
     assert (await page.next_event("mobile.taken"))["data"] == {"mobile": MOBILE}
-    assert (await page.next_event("sms.state"))["data"]["seq"] == 5
+    assert (await page.next_event("sms.state"))["data"]["seq"] == 4
 
 
 async def test_a_tab_hears_of_a_step_that_another_tab_asked_about_first(stack: Stack) -> None:
@@ -118,3 +118,32 @@ async def test_a_tab_hears_of_a_step_that_another_tab_asked_about_first(stack: S
     await stack.redis.client.hincrby(f"sms:{{{queued['transaction'][:8]}}}:tx:{queued['transaction']}", "seq", 1)
     seen = (await second.ask("sms.watch", transaction=queued["transaction"]))["data"]
     assert (await first.next_event("sms.state"))["data"]["seq"] == seen["seq"]
+
+
+async def test_an_account_that_was_made_ends_its_countdown(stack: Stack) -> None:
+    """The transaction is over, so nothing is pushed about it any more, to no tab."""
+    first, second = await stack.page(), await stack.page()
+    queued = (await first.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    await second.ask("sms.watch", transaction=queued["transaction"])
+    code = (await stack.provider.nth(1)).code
+    form = {"mobile": MOBILE, "password": PASSWORD, "sms_code": code, "transaction": queued["transaction"]}
+    assert (await first.ask("user.register", **form))["type"] == "user.registered"
+    async with asyncio.timeout(5):
+        while stack.services.countdowns._watches:
+            await asyncio.sleep(0)
+
+
+async def test_an_sms_known_to_be_delivered_is_so_in_one_step(stack: Stack) -> None:
+    """No kill in between can leave it waiting for a receipt that never comes."""
+    moved: list[str] = []
+    real = stack.services.delivery._codes.move
+
+    async def note(transaction: str, name: str, owner: str, status: str, **more: Any) -> bool:
+        moved.append(status)
+        return await real(transaction, name, owner, status, **more)
+
+    stack.services.delivery._codes.move = note  # type: ignore[method-assign]
+    page = await stack.page()
+    await page.ask("sms.send", mobile=MOBILE, purpose="register")
+    await page.state("delivered")
+    assert moved == ["sending", "delivered"]
