@@ -12,7 +12,7 @@ _MOBILE = re.compile(r"(?<![0-9])((?:\+?86|0086)?1[3-9][0-9])[0-9]{4}([0-9]{4})(
 
 
 def mask(mobile: str) -> str:
-    """`13800138000` as others may see it: `138****8000`."""
+    """`15400138000` as others may see it: `154****8000`."""
     return f"{mobile[:3]}****{mobile[-4:]}"
 
 
