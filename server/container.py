@@ -162,8 +162,8 @@ async def open_services(
         members = MemberService(
             store=MemberStore(redis), rings={name: settings.ring(name) for name in SECRETS}, clock=clock
         )
-        await _join(members)
         stack.push_async_callback(members.aclose)
+        await _join(members)
         for running in (worker, countdowns, mobiles, health):
             await running.start()
             stack.push_async_callback(running.aclose)

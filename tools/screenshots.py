@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from find_browser import FLAGS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,15 +26,6 @@ SHOWN = {"en-4-delivered-1280": "register.png", "zh-CN-4-delivered-1280": "regis
 LANGUAGES = {"zh-CN": "15400138000", "en": "15400138001"}
 SIZES = {1280: 860, 390: 844}
 PASSWORD = "correct horse battery"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 def main() -> None:

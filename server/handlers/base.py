@@ -13,7 +13,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from server.caller import Caller
 from server.edge import Edge
 from server.errors import AppError
-from server.i18n import LOCALES, error_body, pick_locale
+from server.i18n import error_body, pick_locale
 from server.logs import get_log
 from server.operations import Dispatcher
 
@@ -129,10 +129,6 @@ class BaseHandler(RequestHandler):
         """Refusals are told to the client and counted; only what we did not expect has a traceback."""
         if not isinstance(value, AppError | HTTPError):
             _log.error("request.failed", request_id=self.request_id, exc_info=(typ, value, tb))
-
-    def language_tag(self) -> str:
-        """The page's `lang`."""
-        return LOCALES[self.pick_locale()]
 
 
 @stream_request_body

@@ -1,4 +1,4 @@
-"""SMS codes: issue, verify, describe. The countdown's truth is `state()`."""
+"""SMS codes: issue, verify, describe. The countdown's truth is `get_state()`."""
 
 import hmac
 import secrets
@@ -12,7 +12,7 @@ from server.events import EventBus, topics
 from server.keys import KeyRing
 from server.logs import get_log, mask
 from server.metrics import Metrics
-from server.services.otp import derive_code
+from server.services.otp import code_of
 from server.stores.codes import CodeRecord, CodeRules, CodeStore, new_transaction
 from server.tags import Tagger
 
@@ -122,7 +122,7 @@ class CodeService:
             record = await self._store.get_record(transaction)
             if record is None or record.fields["mobile_name"] != tag.name or record.fields["purpose"] != purpose:
                 raise AppError("sms_code_invalid")
-            right = self._derive(record, mobile) or ""
+            right = code_of(self._ring, record, mobile) or ""
             verdict = await self._store.hold(
                 transaction,
                 tag,
@@ -136,17 +136,6 @@ class CodeService:
         if verdict == "counted":
             await self._events.publish(topics.sms(transaction))
         raise AppError("sms_code_invalid")
-
-    def _derive(self, record: CodeRecord, mobile: str) -> str | None:
-        has = record.fields
-        return derive_code(
-            self._ring,
-            has["key"],
-            purpose=has["purpose"],
-            mobile=mobile,
-            transaction=record.transaction,
-            nonce=has["nonce"],
-        )
 
     async def get_state(self, transaction: str) -> dict[str, Any] | None:
         """What the page may know of its SMS (docs/realtime.md); None if there is nothing to know."""

@@ -12,7 +12,7 @@ from server.keys import KeyRing
 from server.logs import get_log
 from server.metrics import Metrics
 from server.services.codes import Send
-from server.services.otp import derive_code
+from server.services.otp import code_of
 from server.sms.provider import SendFailed, Sms, SmsProvider
 from server.stores.codes import CodeRecord, CodeRules, CodeStore
 from server.stores.jobs import JobStore
@@ -106,14 +106,7 @@ class DeliveryService:
     def _write(self, job: Job, record: CodeRecord) -> Sms | None:
         """The message with its code, worked out here for the first time; None if the code's key is gone."""
         has = record.fields
-        code = derive_code(
-            self._ring,
-            has["key"],
-            purpose=has["purpose"],
-            mobile=job["mobile"],
-            transaction=record.transaction,
-            nonce=has["nonce"],
-        )
+        code = code_of(self._ring, record, job["mobile"])
         if code is None:
             return None
         minutes = max(1, math.floor((record.expires - record.now + _SLACK_S) / 60))

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 
 from server.keys import KeyRing
+from server.stores.codes import CodeRecord
 
 
 def derive_code(ring: KeyRing, key_id: str, *, purpose: str, mobile: str, transaction: str, nonce: str) -> str | None:
@@ -19,3 +20,16 @@ def derive_code(ring: KeyRing, key_id: str, *, purpose: str, mobile: str, transa
     offset = digest[-1] & 0x0F
     number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFFFFFF
     return f"{number % 1_000_000:06d}"
+
+
+def code_of(ring: KeyRing, record: CodeRecord, mobile: str) -> str | None:
+    """The six digits that a transaction stands for now, if it is this number's; None if its key has left the ring."""
+    has = record.fields
+    return derive_code(
+        ring,
+        has["key"],
+        purpose=has["purpose"],
+        mobile=mobile,
+        transaction=record.transaction,
+        nonce=has["nonce"],
+    )

@@ -21,16 +21,8 @@ from server.embedded import Urls
 from tests.conftest import Stack
 from tests.e2e.visitor import Visitor
 from tests.helpers import ROOT
+from tools.find_browser import FLAGS
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 _FAILED = pytest.StashKey[bool]()
 expect.set_options(timeout=10_000)
