@@ -33,6 +33,7 @@ class ScriptedProvider:
     """A provider at the vendor's edge that does what the test says and remembers what it got."""
 
     name = "scripted"
+    receipts = None
 
     def __init__(self) -> None:
         self.sent: list[Sms] = []

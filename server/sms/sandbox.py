@@ -16,6 +16,7 @@ class Sandbox:
     """Delivers at once, always."""
 
     name = "sandbox"
+    receipts = None
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
