@@ -15,7 +15,7 @@ import tornado.websocket
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
 from server.clock import Clock
-from server.sms.provider import SendFailed, SendResult, Sms
+from server.sms.provider import ReceiptReader, SendFailed, SendResult, Sms
 
 ROOT = Path(__file__).parent.parent
 MOBILE = "15400000001"
@@ -33,7 +33,7 @@ class ScriptedProvider:
     """A provider at the vendor's edge that does what the test says and remembers what it got."""
 
     name = "scripted"
-    receipts = None
+    receipts: ReceiptReader | None = None
 
     def __init__(self) -> None:
         self.sent: list[Sms] = []

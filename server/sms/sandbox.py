@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from server.sms.provider import SendResult, Sms
+from server.sms.provider import ReceiptReader, SendResult, Sms
 
 
 class Inbox(Protocol):
@@ -16,7 +16,7 @@ class Sandbox:
     """Delivers at once, always."""
 
     name = "sandbox"
-    receipts = None
+    receipts: ReceiptReader | None = None
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
