@@ -14,6 +14,7 @@ from server.handlers.health import HealthHandler, KeysHandler, MetricsHandler, R
 from server.handlers.inbox import InboxJsonHandler, InboxSocket
 from server.handlers.page_socket import OpenSockets, PageSocket
 from server.handlers.pages import MovedHandler, NotFoundPage, PageHandler, StaticHandler
+from server.handlers.receipts import ReceiptsHandler
 from server.logs import get_log
 from server.operations import OPERATIONS, Dispatcher
 from server.settings import Settings
@@ -43,6 +44,7 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         (r"/user/login", MovedHandler, basics | {"url": "/login"}),
         *[(_pattern(path), ApiHandler, basics | found) for path, found in _rest_routes().items()],
         (r"/ws", PageSocket, basics | {"sockets": sockets, "enforce": settings.limits == "enforce"}),
+        (_pattern(ReceiptsHandler.path_pattern), ReceiptsHandler, basics),
         (r"/healthz", HealthHandler, basics),
         (r"/readyz", ReadyHandler, basics),
         (r"/metrics", MetricsHandler, basics),
@@ -83,9 +85,9 @@ def _pattern(path: str) -> str:
 
 
 def log_request(handler: RequestHandler) -> None:
-    """One line per request. The query is left out, and a number in a path is shown as its place only."""
+    """One line per request. The query is left out; a number or a secret in a path is shown as its place only."""
     path = unquote(handler.request.path)
-    if isinstance(handler, ApiHandler):
+    if isinstance(handler, ApiHandler | ReceiptsHandler):
         path = handler.path_pattern
     elif isinstance(handler, NotFoundPage):
         path = re.sub("[ -]", "", path)  # so that a number in any notation is masked as one

@@ -1,6 +1,6 @@
 """The only file that builds things: stores, services, worker - and closes them in the reverse order."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from server.captcha.altcha import Altcha
@@ -16,6 +16,7 @@ from server.services.accounts import AccountService
 from server.services.captcha import Captcha, CaptchaService
 from server.services.codes import CodeService
 from server.services.countdowns import CountdownService
+from server.services.courier import CourierService
 from server.services.delivery import DeliveryService
 from server.services.health import HealthService
 from server.services.inbox import InboxService
@@ -23,11 +24,13 @@ from server.services.limits import LimitService
 from server.services.members import MemberService
 from server.services.mobiles import MobileService
 from server.services.passwords import PasswordService
+from server.services.receipts import ReceiptService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
+from server.services.steps import StepService
 from server.settings import SECRETS, Settings, SettingsFault
 from server.sms import PROVIDERS
-from server.sms.provider import SmsProvider
+from server.sms.router import Route, Router
 from server.sms.sandbox import Sandbox
 from server.stores.captcha import CaptchaStore
 from server.stores.codes import CodeRules, CodeStore
@@ -37,6 +40,7 @@ from server.stores.limits import LimitStore
 from server.stores.members import MemberStore
 from server.stores.meta import MetaStore
 from server.stores.mongo import Mongo
+from server.stores.providers import MessageStore, ProviderStore
 from server.stores.redis import Redis
 from server.stores.registry import RegistryStore
 from server.stores.sessions import SessionStore
@@ -71,10 +75,10 @@ async def open_services(
     mongo: Mongo,
     redis: Redis,
     clock: Clock,
-    provider: SmsProvider | None = None,
+    routes: Sequence[Route] | None = None,
     captcha: Captcha | None = None,
 ) -> AsyncIterator[Services]:
-    """One of each service, running. Tests hand in a `provider` or a cheaper `captcha`."""
+    """One of each service, running. Tests hand in `routes` to their providers, or a cheaper `captcha`."""
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         users = UserStore(mongo)
@@ -99,17 +103,33 @@ async def open_services(
             store=code_store, rules=rules, ring=code_ring, tagger=tagger, events=events, metrics=metrics
         )
         jobs = JobStore(redis)
-        delivery = DeliveryService(
+        router = Router(routes or [Route(Sandbox(inbox), rate=1000)])
+        steps = StepService(codes=code_store, metrics=metrics)
+        receipts = ReceiptService(
+            gates={}, messages=MessageStore(redis), jobs=jobs, steps=steps, tagger=tagger, metrics=metrics
+        )
+        delivery = DeliveryService(jobs=jobs, providers=router.names, steps=steps, events=events, metrics=metrics)
+        courier = CourierService(
             jobs=jobs,
             codes=code_store,
             rules=rules,
             ring=code_ring,
-            provider=provider or Sandbox(inbox),
-            events=events,
+            router=router,
+            providers=ProviderStore(redis),
+            receipts=receipts,
+            steps=steps,
+            clock=clock,
             metrics=metrics,
             site_name=settings.site_name,
         )
-        worker = Worker(jobs, work=delivery.deliver, give_up=delivery.give_up, clock=clock, metrics=metrics)
+        worker = Worker(
+            jobs,
+            work=courier.deliver,
+            give_up=courier.give_up,
+            lapsed=delivery.lapse,
+            clock=clock,
+            metrics=metrics,
+        )
         countdowns = CountdownService(codes=codes, events=events, clock=clock)
         mobiles = MobileService(registry=RegistryStore(mongo), events=events, clock=clock)
         limits = LimitService(
@@ -147,6 +167,7 @@ async def open_services(
             inbox=inbox if settings.development else None,
             limits=limits,
             mobiles=mobiles,
+            receipts=receipts,
             sending=SendService(
                 captcha=captchas,
                 mobiles=mobiles,
@@ -164,7 +185,7 @@ async def open_services(
         )
         stack.push_async_callback(members.aclose)
         await _join(members)
-        for running in (worker, countdowns, mobiles, health):
+        for running in (courier, worker, countdowns, mobiles, health):
             await running.start()
             stack.push_async_callback(running.aclose)
         if services.inbox:

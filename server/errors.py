@@ -20,12 +20,14 @@ ERRORS: dict[str, int] = {
     "sms_too_soon": 429,
     "sms_limit": 429,
     "sms_budget_exhausted": 503,
+    "sms_unavailable": 503,
     "sms_code_invalid": 400,
     "transaction_unknown": 404,
     "credentials_invalid": 401,
     "token_invalid": 401,
     "origin_refused": 403,
     "host_unknown": 421,
+    "receipt_refused": 401,
     "rate_limited": 429,
     "result_unknown": 503,
     "busy": 503,
@@ -37,6 +39,9 @@ ERRORS: dict[str, int] = {
     "headers_too_large": 431,
     "internal_error": 500,
 }
+
+# Why an SMS failed, as its state says; texts under `sms.reason.<code>`.
+SMS_REASONS = ("provider_failed", "too_late", "number_refused", "number_limit", "undelivered")
 
 
 class AppError(Exception):

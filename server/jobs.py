@@ -5,6 +5,7 @@ A job is handed out at least once, so what it does must bear being done again.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from server.clock import Clock
 from server.errors import StoreUnavailable
@@ -14,6 +15,7 @@ from server.stores.jobs import Claim, JobStore
 from server.tasks import Tasks
 
 _log = get_log(__name__)
+TEND_S = 1
 Job = dict[str, str]
 
 
@@ -21,8 +23,17 @@ class JobFailed(Exception):
     """The job has ended in failure and must not be tried again; the message is the reason for the dead letter."""
 
 
+class JobDelayed(Exception):
+    """The job must be tried again, but not before `wait_s`."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"in {wait_s:.1f} s")
+        self.wait_s = wait_s
+
+
 class Worker:
-    """Runs `work(job)` for each job, at most `concurrency` at once; `give_up(job)` after `max_tries` crashes."""
+    """Runs `work(job)` for each job, at most `concurrency` at once; `give_up(job)` after `max_tries` crashes,
+    `lapsed(intent)` for each job that was announced and never came."""
 
     def __init__(
         self,
@@ -30,15 +41,17 @@ class Worker:
         *,
         work: Callable[[Job], Awaitable[None]],
         give_up: Callable[[Job], Awaitable[None]],
+        lapsed: Callable[[str], Awaitable[None]],
         clock: Clock,
         metrics: Metrics,
-        concurrency: int = 100,
+        concurrency: int = 256,
         lease_s: float = 5,
         max_tries: int = 5,
     ) -> None:
         self._store = store
         self._work = work
         self._give_up = give_up
+        self._lapsed = lapsed
         self._clock = clock
         self._metrics = metrics
         self._concurrency = concurrency
@@ -48,6 +61,7 @@ class Worker:
         self._jobs = Tasks(clock)
         self._mine: dict[str, Claim] = {}
         self._room = asyncio.Event()
+        self._sooner = asyncio.Event()
         self._idle = asyncio.Event()
         self._room.set()
         self._idle.set()
@@ -58,6 +72,7 @@ class Worker:
         self._supervisor.keep("jobs.take", self._take, every_s=0.1)
         self._supervisor.keep("jobs.renew", self._renew, every_s=self._lease_s / 3)
         self._supervisor.keep("jobs.adopt", self._adopt, every_s=self._lease_s / 5)
+        self._supervisor.keep("jobs.tend", self._tend, every_s=0)
         self._supervisor.keep("jobs.sweep", self._store.forget_dead_consumers, every_s=600)
 
     async def aclose(self, grace_s: float = 20) -> None:
@@ -98,10 +113,21 @@ class Worker:
                     _log.info("job.adopted", job=claim.job_id)
                     self._begin(claim)
 
+    async def _tend(self) -> None:
+        """At least once a second, and exactly when the next delayed job is due."""
+        self._sooner.clear()
+        stands = await self._store.tend()
+        self._metrics.show_queue(stands.depth, stands.delayed, stands.working, stands.oldest_s)
+        for intent in stands.lapsed:
+            await self._lapsed(intent)
+        wait_s = TEND_S if stands.next_due_s is None else min(TEND_S, stands.next_due_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(wait_s, 0.001)):
+                await self._sooner.wait()
+
     def _begin(self, claim: Claim) -> None:
         self._mine[claim.entry] = claim
         self._idle.clear()
-        self._metrics.jobs.set(len(self._mine))
         self._jobs.start(self._run(claim))
 
     async def _run(self, claim: Claim) -> None:
@@ -116,7 +142,6 @@ class Worker:
         self._room.set()
         if not self._mine:
             self._idle.set()
-        self._metrics.jobs.set(len(self._mine))
 
     async def _run_once(self, claim: Claim) -> None:
         job = await self._store.begin(claim)
@@ -126,10 +151,16 @@ class Worker:
         if int(job["tries"]) > self._max_tries:
             await self._give_up(job)
             await self._store.finish(claim, dead="tried too often")
+            self._metrics.dead.labels("tried too often").inc()
             return
         try:
             await self._work(job)
+        except JobDelayed as fault:
+            await self._store.hand_back(claim, after_s=fault.wait_s)
+            self._sooner.set()
+            return
         except JobFailed as fault:
             await self._store.finish(claim, dead=str(fault) or "failed")
+            self._metrics.dead.labels(str(fault)).inc()
             return
         await self._store.finish(claim)

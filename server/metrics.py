@@ -31,9 +31,48 @@ class Metrics:
             "haoma_sms_total", "SMS by provider and status", ["provider", "status"], registry=self.registry
         )
         self.pages = Gauge("haoma_pages_open", "Websockets open in this process", registry=self.registry)
-        self.jobs = Gauge("haoma_jobs_in_flight", "SMS jobs this process works on", registry=self.registry)
+        self.queued = Counter("haoma_sms_queued_total", "SMS accepted for sending", registry=self.registry)
+        self.outcomes = Counter(
+            "haoma_sms_outcomes_total",
+            "Answers of SMS providers: accepted, or the class of the failure",
+            ["provider", "outcome"],
+            registry=self.registry,
+        )
+        self.provider_seconds = Histogram(
+            "haoma_provider_seconds",
+            "Time a provider took to answer",
+            ["provider"],
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
+            registry=self.registry,
+        )
+        self.provider_open = Gauge(
+            "haoma_provider_breaker_open",
+            "1 while a provider's breaker is open",
+            ["provider"],
+            registry=self.registry,
+        )
+        self.receipts = Counter(
+            "haoma_receipts_total",
+            "Receipts by provider and what became of them",
+            ["provider", "result"],
+            registry=self.registry,
+        )
+        self.jobs = Gauge(
+            "haoma_jobs",
+            "SMS jobs of the whole service: waiting, delayed or working",
+            ["state"],
+            registry=self.registry,
+        )
+        self.oldest = Gauge("haoma_jobs_oldest_seconds", "Age of the oldest SMS job", registry=self.registry)
+        self.dead = Counter("haoma_jobs_dead_total", "SMS jobs given up", ["reason"], registry=self.registry)
         self.stores = Gauge("haoma_store_up", "1 if the store answers", ["store"], registry=self.registry)
         self.hashing = Gauge("haoma_hashes_waiting", "Passwords being hashed or waiting", registry=self.registry)
+
+    def show_queue(self, waiting: int, delayed: int, working: int, oldest_s: float) -> None:
+        """The queue as it stands, the same in every process."""
+        for state, count in (("waiting", waiting), ("delayed", delayed), ("working", working)):
+            self.jobs.labels(state).set(count)
+        self.oldest.set(oldest_s)
 
     def exposition(self) -> bytes:
         """The Prometheus text format."""

@@ -5,7 +5,7 @@ import base64
 import io
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,10 @@ from server.operations import Dispatcher
 from server.schemas.base import Rules
 from server.services import Services
 from server.settings import Settings
+from server.sms.router import Route
+from server.stores.jobs import JobStore
 from server.stores.mongo import Mongo
+from server.stores.providers import ProviderStore
 from server.stores.redis import Redis
 from tests.helpers import FakeClock, PageClient, RestClient, ScriptedProvider
 
@@ -97,6 +100,16 @@ class Stack:
     port: int
     clients: AsyncExitStack = field(default_factory=AsyncExitStack)
 
+    @property
+    def queue(self) -> JobStore:
+        """The service's own queue, seen from outside."""
+        return JobStore(self.redis)
+
+    @property
+    def breakers(self) -> ProviderStore:
+        """What all processes know of the providers."""
+        return ProviderStore(self.redis)
+
     async def page(self, lang: str = "", **headers: str) -> PageClient:
         """A page on a websocket."""
         page = await PageClient.open(self.port, lang, **headers)
@@ -111,8 +124,10 @@ class Stack:
 
 
 @asynccontextmanager
-async def open_stack(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Stack]:
-    """A service that listens on a port of its own. `sandbox`: with its own provider instead of a scripted one."""
+async def open_stack(
+    settings: Settings, *, sandbox: bool = False, routes: Sequence[Route] = ()
+) -> AsyncIterator[Stack]:
+    """A service that listens on a port of its own. `sandbox`: with its own providers instead of a scripted one."""
     async with AsyncExitStack() as stack:
         clock, provider = FakeClock(), ScriptedProvider()
         redis = Redis(settings.redis_url, clock=clock)
@@ -126,7 +141,7 @@ async def open_stack(settings: Settings, *, sandbox: bool = False) -> AsyncItera
                 mongo=mongo,
                 redis=redis,
                 clock=clock,
-                provider=None if sandbox else provider,
+                routes=None if sandbox else routes or [Route(provider, rate=1000)],
                 captcha=Altcha([b"k" * 32], cost=10, tries=(5, 9)) if settings.captcha_provider == "altcha" else None,
             )
         )
@@ -151,8 +166,8 @@ def start(
     """`await start(SMS_INTERVAL_S="3")`: a service with these settings; all are stopped after the test."""
     opened = AsyncExitStack()
 
-    async def run(*, sandbox: bool = False, **given: str) -> Stack:
-        return await opened.enter_async_context(open_stack(settings_of(**given), sandbox=sandbox))
+    async def run(*, sandbox: bool = False, routes: Sequence[Route] = (), **given: str) -> Stack:
+        return await opened.enter_async_context(open_stack(settings_of(**given), sandbox=sandbox, routes=routes))
 
     yield run
     io_loop.run_sync(opened.aclose, timeout=30)

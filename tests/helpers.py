@@ -32,11 +32,13 @@ class FakeClock(Clock):
 class ScriptedProvider:
     """A provider at the vendor's edge that does what the test says and remembers what it got."""
 
-    name = "scripted"
     receipts: ReceiptReader | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "scripted", *, delivers: bool = True) -> None:
+        self.name = name
+        self.delivers = delivers
         self.sent: list[Sms] = []
+        self.times: list[float] = []
         self.faults: list[Exception] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -46,10 +48,11 @@ class ScriptedProvider:
         await self.gate.wait()
         async with self._arrived:
             self.sent.append(sms)
+            self.times.append(asyncio.get_running_loop().time())
             self._arrived.notify_all()
         if self.faults:
             raise self.faults.pop(0)
-        return SendResult(message_id=f"m-{len(self.sent)}", delivered=True)
+        return SendResult(message_id=f"{self.name}-{len(self.sent)}", delivered=self.delivers)
 
     async def nth(self, number: int) -> Sms:
         """The `number`-th SMS, counted from 1, as soon as it has been handed over."""

@@ -19,7 +19,6 @@ from server.operations import Dispatcher
 
 _log = get_log(__name__)
 HEADERS_MAX_BYTES = 8 * 1024
-BODY_MAX_BYTES = 16 * 1024
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
 DEVICE_COOKIE = "device"
 _HTTP_CODES = {
@@ -135,18 +134,20 @@ class BaseHandler(RequestHandler):
 class HttpHandler(BaseHandler):
     """Anything but a websocket. Its body is streamed, so that a large one is refused before it is read."""
 
+    body_max_bytes = 16 * 1024
+
     def initialize(self, dispatcher: Dispatcher, edge: Edge) -> None:
         super().initialize(dispatcher, edge)
         self.body = bytearray()
 
     async def prepare(self) -> None:
         await super().prepare()
-        if _content_length(self.request.headers.get("Content-Length", "0")) > BODY_MAX_BYTES:
+        if _content_length(self.request.headers.get("Content-Length", "0")) > self.body_max_bytes:
             raise AppError("payload_too_large")
 
     def data_received(self, chunk: bytes) -> None:
         """Part of a body; Tornado closes a connection whose answer came before its body ended."""
-        if len(self.body) + len(chunk) <= BODY_MAX_BYTES:
+        if len(self.body) + len(chunk) <= self.body_max_bytes:
             self.body += chunk
         elif not self._finished:
             self.send_error(413)

@@ -13,6 +13,7 @@ from server.services.health import HealthService
 from server.services.inbox import InboxService
 from server.services.limits import LimitService
 from server.services.mobiles import MobileService
+from server.services.receipts import ReceiptService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
 
@@ -29,6 +30,7 @@ class Services:
     inbox: InboxService | None
     limits: LimitService
     mobiles: MobileService
+    receipts: ReceiptService
     sending: SendService
     sessions: SessionService
     countdowns: CountdownService

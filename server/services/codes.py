@@ -22,10 +22,12 @@ _REFUSALS = {"too_soon": "sms_too_soon", "limit": "sms_limit"}
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """An accepted send: `owner` names it, and is the id of its job; `state` is what the page may know of it."""
+    """A send: `owner` names it, and is the id of its job; `name` is its number as stores know it. Once it is
+    accepted, `state` is what the page may know of it."""
 
     transaction: str
     mobile: str
+    name: str
     owner: str
     resend: bool
     previous: tuple[str, ...] = ()
@@ -52,22 +54,25 @@ class CodeService:
         self._events = events
         self._metrics = metrics
 
-    async def issue(self, mobile: str, purpose: str, transaction: str | None, *, locale: str) -> Send:
-        """Accept one send for `mobile`; AppError says how long to wait if it must not go out now."""
+    def plan(self, mobile: str, transaction: str | None) -> Send:
+        """A send that nobody has accepted yet."""
         tag = self._tagger.tag(mobile)
-        key_id, _ = self._ring.newest
         resend = transaction is not None
-        send = Send(transaction or new_transaction(tag), mobile, secrets.token_urlsafe(12), resend)
+        return Send(transaction or new_transaction(tag), mobile, tag.name, secrets.token_urlsafe(12), resend)
+
+    async def issue(self, send: Send, purpose: str, *, locale: str) -> Send:
+        """Accept a planned send; AppError says how long to wait if it must not go out now."""
+        key_id, _ = self._ring.newest
         try:
             issued = await self._store.issue(
                 send.transaction,
-                tag,
-                masked=mask(mobile),
+                self._tagger.tag(send.mobile),
+                masked=mask(send.mobile),
                 purpose=purpose,
                 nonce=secrets.token_urlsafe(16),
                 key_id=key_id,
                 owner=send.owner,
-                resend=resend,
+                resend=send.resend,
                 locale=locale,
             )
         except StoreUnavailable:

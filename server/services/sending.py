@@ -1,4 +1,4 @@
-"""A request for an SMS, judged and put on its way: captcha, number, limits, code, queue - in this order."""
+"""A request for an SMS, judged and put on its way: providers, captcha, number, limits, queue - in this order."""
 
 from typing import Any
 
@@ -45,9 +45,22 @@ class SendService:
         transaction: str | None = None,
     ) -> dict[str, Any]:
         """Accept one SMS and answer its state; from then on it is not lost. AppError says why not."""
+        send = self._codes.plan(mobile, transaction)
+        await self._delivery.admit(send)
+        try:
+            send = await self._accept(send, purpose, caller, captcha)
+        except BaseException:
+            await self._delivery.withdraw(send)
+            raise
+        # From here on the SMS is on its way, so the answer says so whatever else happens.
+        if caller.watcher is None:
+            return send.state
+        return await self._countdowns.watch(caller.watcher, send.transaction, known=send.state)
+
+    async def _accept(self, send: Send, purpose: str, caller: Caller, captcha: str | None) -> Send:
         dearer = await self._captcha.spend(captcha, purpose, device=caller.device)
-        await self._mobiles.require_free(mobile)
-        send = await self._codes.issue(mobile, purpose, transaction, locale=caller.locale)
+        await self._mobiles.require_free(send.mobile)
+        send = await self._codes.issue(send, purpose, locale=caller.locale)
         charges: list[Charge] = []
         try:
             # The number was judged with the code; address and service follow.
@@ -57,10 +70,7 @@ class SendService:
         except BaseException:
             await self._take_back(send, charges)
             raise
-        # From here on the SMS is on its way, so the answer says so whatever else happens.
-        if caller.watcher is None:
-            return send.state
-        return await self._countdowns.watch(caller.watcher, send.transaction, known=send.state)
+        return send
 
     async def _take_back(self, send: Send, charges: list[Charge]) -> None:
         """No SMS was promised, so it costs nothing. A job that reached the queue after all is dropped there: its

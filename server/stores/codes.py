@@ -134,12 +134,11 @@ class CodeStore:
         kind = "resend" if resend else "new"
         await self._redis.run("undo_issue", self._keys(transaction, tag.name), owner, kind, *previous)
 
-    async def get_record(self, transaction: str) -> CodeRecord | None:
-        """The transaction, or None if it is unknown or over."""
-        slot = _slot(transaction)
-        if slot is None:
+    async def get_record(self, transaction: str, name: str | None = None) -> CodeRecord | None:
+        """The transaction, or None if it is unknown or over. Who knows the `name` of its number saves a step."""
+        if _slot(transaction) is None:
             return None
-        name = await self._redis.call("HGET", f"sms:{{{slot}}}:tx:{transaction}", "mobile_name")
+        name = name or await self._redis.call("HGET", self._key(transaction), "mobile_name")
         if name is None:
             return None
         keys = self._keys(transaction, name)
@@ -176,10 +175,23 @@ class CodeStore:
         """Make a held code good again."""
         return bool(await self._redis.run("give_back_code", [self._key(transaction)], hold))
 
-    async def move(self, transaction: str, name: str, owner: str, status: str, *, attempt: int, reason: str) -> bool:
-        """Record a step of the SMS; False if it came too late to matter."""
+    async def move(
+        self,
+        transaction: str,
+        name: str,
+        owner: str,
+        status: str,
+        *,
+        attempt: int,
+        reason: str,
+        provider: str,
+        topic: str,
+        only_accepted: bool,
+    ) -> bool:
+        """Record a step of the SMS and tell `topic`; False if it came too late to matter (move_sms.lua)."""
         keys = self._keys(transaction, name)[:2]
-        return bool(await self._redis.run("move_sms", keys, owner, status, attempt, reason))
+        told = (owner, status, attempt, reason, provider, topic, int(only_accepted))
+        return bool(await self._redis.run("move_sms", keys, *told))
 
     def _key(self, transaction: str) -> str:
         return f"sms:{{{_slot(transaction)}}}:tx:{transaction}"

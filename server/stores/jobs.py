@@ -1,5 +1,7 @@
-"""Key family `jobs:`: a durable queue on a Redis stream with one consumer group. All its keys share one slot."""
+"""Key family `jobs:`: a durable queue on a Redis stream with one consumer group, and beside it the jobs that wait
+for their time and the intents of jobs that are still to come. All its keys share one slot."""
 
+import math
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ from server.stores.redis import Redis
 
 _GROUP = "workers"
 REMEMBER_DONE_S = 3600
+QUEUE_MAX = 20_000
 _BLOCK_S = 5
+_TEND_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,27 @@ class Claim:
     job_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tended:
+    """How the queue stands: jobs in line, waiting for their time, and in work anywhere; the oldest one's age;
+    `next_due_s`, if a job waits; `lapsed`, the intents whose jobs never came."""
+
+    next_due_s: float | None
+    depth: int
+    delayed: int
+    oldest_s: float
+    working: int
+    lapsed: list[str]
+
+
+class QueueFull(Exception):
+    """There is no room in line."""
+
+
+class IntentLapsed(Exception):
+    """The job was announced so long ago that it has been seen to."""
+
+
 class JobStore:
     """One consumer of one queue; its name is its own for this run."""
 
@@ -30,6 +55,8 @@ class JobStore:
         self._redis = redis
         self._keys = f"jobs:{{{queue}}}"
         self._stream = f"{self._keys}:stream"
+        self._delayed = f"{self._keys}:delayed"
+        self._intents = f"{self._keys}:intents"
         self._lease_ms = int(lease_s * 1000)
         self.consumer = secrets.token_hex(6)
 
@@ -43,10 +70,40 @@ class JobStore:
         except (RedisError, OSError) as fault:
             raise StoreUnavailable("redis", type(fault).__name__) from fault
 
-    async def enqueue(self, job_id: str, fields: dict[str, str]) -> bool:
-        """Put a job in line; False if it was there already."""
+    async def admit(self, intent: str, *, lapse_s: float, providers: list[str]) -> float:
+        """Note that a job is about to come (admit_send.lua). 0, or the seconds until one of `providers` may be
+        tried again; QueueFull."""
+        keys = [self._stream, self._delayed, self._intents, *map(provider_key, providers)]
+        answer = await self._redis.run("admit_send", keys, intent, int(lapse_s * 1000), QUEUE_MAX)
+        if answer[0] == "full":
+            raise QueueFull
+        return answer[1] / 1000 if answer[0] == "closed" else 0
+
+    async def forget_intent(self, intent: str) -> None:
+        """The job will not come, and whoever announced it has seen to that."""
+        await self._redis.call("ZREM", self._intents, intent)
+
+    async def enqueue(self, job_id: str, fields: dict[str, str], *, intent: str = "") -> bool:
+        """Put a job in line; False if it was there already. IntentLapsed if it may not come any more."""
         flat = [part for pair in fields.items() for part in pair]
-        return bool(await self._redis.run("enqueue_job", [self._job(job_id), self._stream], job_id, *flat))
+        keys = [self.key(job_id), self._stream, self._intents]
+        answer = await self._redis.run("enqueue_job", keys, job_id, intent, *flat)
+        if answer < 0:
+            raise IntentLapsed
+        return bool(answer)
+
+    async def get(self, job_id: str) -> dict[str, str]:
+        """The record of a job, also of one that is done; empty if it is unknown."""
+        flat = await self._redis.call("HGETALL", self.key(job_id))
+        return dict(flat)
+
+    async def tend(self) -> Tended:
+        """Put delayed jobs whose time has come in line, and look how the queue stands (tend_queue.lua)."""
+        keys = [self._stream, self._delayed, self._intents]
+        next_due, depth, delayed, oldest, working, lapsed = await self._redis.run(
+            "tend_queue", keys, _GROUP, _TEND_AT_ONCE
+        )
+        return Tended(None if next_due < 0 else next_due / 1000, depth, delayed, oldest / 1000, working, lapsed)
 
     async def claims(self, free: Callable[[], Awaitable[int]]) -> AsyncIterator[Claim]:
         """New jobs as they come, never more at once than `free()` answers; StoreUnavailable when Redis is gone."""
@@ -80,7 +137,7 @@ class JobStore:
 
     async def begin(self, claim: Claim) -> dict[str, str]:
         """Count this try and read the job; empty if its record is gone."""
-        flat = await self._redis.run("begin_job", [self._job(claim.job_id)])
+        flat = await self._redis.run("begin_job", [self.key(claim.job_id)])
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
     async def finish(self, claim: Claim, *, dead: str = "") -> bool:
@@ -88,7 +145,7 @@ class JobStore:
         return bool(
             await self._redis.run(
                 "finish_job",
-                [self._job(claim.job_id), self._stream, f"{self._keys}:dead"],
+                [self.key(claim.job_id), self._stream, f"{self._keys}:dead"],
                 _GROUP,
                 self.consumer,
                 claim.entry,
@@ -99,10 +156,11 @@ class JobStore:
             )
         )
 
-    async def hand_back(self, claim: Claim) -> None:
-        """Put a job back in line for another process."""
-        keys = [self._job(claim.job_id), self._stream]
-        await self._redis.run("hand_back_job", keys, _GROUP, self.consumer, claim.entry, claim.job_id)
+    async def hand_back(self, claim: Claim, *, after_s: float = 0) -> None:
+        """Put a job back in line, for any process, now or `after_s` from now."""
+        keys = [self.key(claim.job_id), self._stream, self._delayed]
+        who = (_GROUP, self.consumer, claim.entry, claim.job_id)
+        await self._redis.run("hand_back_job", keys, *who, math.ceil(after_s * 1000))
 
     async def leave(self) -> None:
         """Delete this consumer, unless it still owns something (then its orphans are claimed first)."""
@@ -118,8 +176,14 @@ class JobStore:
             if found["pending"] == 0 and found["idle"] > idle_s * 1000 and found["name"] != self.consumer:
                 await self._redis.call("XGROUP", "DELCONSUMER", self._stream, _GROUP, found["name"])
 
-    def _job(self, job_id: str) -> str:
+    def key(self, job_id: str) -> str:
+        """Where the job's record is, for steps that change it together with something else of its slot."""
         return f"{self._keys}:job:{job_id}"
+
+
+def provider_key(name: str) -> str:
+    """Where a provider's breaker and rate are: in the slot of the queue of SMS, so that one step can see both."""
+    return f"provider:{{sms}}:{name}"
 
 
 def _read_entries(entries: list[Any]) -> list[Claim]:

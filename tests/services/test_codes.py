@@ -18,7 +18,8 @@ Start = Callable[..., Coroutine[Any, Any, Stack]]
 
 
 async def _issue(stack: Stack, mobile: str = MOBILE, transaction: str | None = None) -> Send:
-    return await stack.services.codes.issue(mobile, "register", transaction, locale="zh_CN")
+    codes = stack.services.codes
+    return await codes.issue(codes.plan(mobile, transaction), "register", locale="zh_CN")
 
 
 async def _code(stack: Stack, send: Send) -> str:

@@ -133,7 +133,7 @@ async def test_a_resend_must_name_a_transaction_of_its_own_number(stack: Stack) 
 
 async def test_rl_3_an_sms_that_failed_for_good_frees_the_resend_at_once(stack: Stack) -> None:
     """The interval is given back, the page is told why, in words; the caps keep their count (RL-3)."""
-    stack.provider.refuse("permanent")
+    stack.provider.refuse("config")
     page = await stack.page(lang="en")
     state = (await _send(page))["data"]
     failed = await page.state("failed")
@@ -177,9 +177,9 @@ async def test_tries_decided_while_a_send_is_taken_back_stay_counted(stack: Stac
     codes = stack.services.codes
     for wait in (61, 200):
         mobile = f"15400009{wait:03d}"
-        first = await codes.issue(mobile, "register", None, locale="zh_CN")
+        first = await codes.issue(codes.plan(mobile, None), "register", locale="zh_CN")
         stack.clock.advance(wait)
-        again = await codes.issue(mobile, "register", first.transaction, locale="zh_CN")
+        again = await codes.issue(codes.plan(mobile, first.transaction), "register", locale="zh_CN")
         for _ in range(2):
             with pytest.raises(AppError):
                 async with codes.used(mobile, "register", first.transaction, "not it"):

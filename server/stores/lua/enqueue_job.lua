@@ -1,6 +1,8 @@
 -- Record a job and put it in line; the same id twice is one job.
--- KEYS  1 job (hash)  2 stream   ARGV  2 id, 3… fields   Returns 1 if it is new
+-- KEYS  1 job (hash)  2 stream  3 intents   ARGV  2 id  3 intent, '' if there is none  4… fields
+-- Returns 1 if it is new, 0 if it was there, -1 if its intent has lapsed: then the send was failed already
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'id', ARGV[2], 'status', 'queued', 'tries', 0, 'queued_at', now, unpack(ARGV, 3))
-redis.call('XADD', KEYS[2], '*', 'job', ARGV[2])
+if ARGV[3] ~= '' and redis.call('ZREM', KEYS[3], ARGV[3]) == 0 then return -1 end
+redis.call('HSET', KEYS[1], 'id', ARGV[2], 'status', 'queued', 'tries', 0, 'queued_at', now, unpack(ARGV, 4))
+redis.call('XADD', KEYS[2], '*', 'job', ARGV[2], 'at', now)
 return 1

@@ -1,0 +1,123 @@
+"""What vendors report later: matched to the send it is about, and told to the page as the SMS's last step."""
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import orjson
+
+from server.errors import AppError
+from server.logs import get_log
+from server.metrics import Metrics
+from server.services.steps import Sent, StepService
+from server.sms.provider import Receipt, ReceiptForged, ReceiptReader
+from server.stores.jobs import JobStore
+from server.stores.providers import MessageStore
+from server.tags import Tagger
+
+_log = get_log(__name__)
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Where a vendor's receipts come in: the secret of its path, and the addresses it may come from, if known."""
+
+    reader: ReceiptReader
+    secret: str
+    allowed: Networks = ()
+
+
+class ReceiptService:
+    """Takes receipts once, in any order, from whoever may send them."""
+
+    def __init__(
+        self,
+        *,
+        gates: Mapping[str, Gate],
+        messages: MessageStore,
+        jobs: JobStore,
+        steps: StepService,
+        tagger: Tagger,
+        metrics: Metrics,
+    ) -> None:
+        self._gates = gates
+        self._messages = messages
+        self._jobs = jobs
+        self._steps = steps
+        self._tagger = tagger
+        self._metrics = metrics
+
+    async def accept(
+        self, provider: str, *, secret: str, address: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[str, bytes]:
+        """Take a vendor's report; answers content type and body of the thanks.
+
+        AppError `receipt_refused` for a wrong secret, signature or address, `request_invalid` if it cannot be read.
+        """
+        gate = self._gates.get(provider)
+        if gate is None or not _may_enter(gate, secret, address):
+            raise self._refuse(provider if gate else "unknown")
+        try:
+            receipts = gate.reader.read(body, headers)
+        except ReceiptForged:
+            raise self._refuse(provider) from None
+        except ValueError:
+            self._metrics.receipts.labels(provider, "unreadable").inc()
+            raise AppError("request_invalid") from None
+        await self.take(provider, receipts)
+        return gate.reader.reply
+
+    def _refuse(self, provider: str) -> AppError:
+        self._metrics.receipts.labels(provider, "refused").inc()
+        return AppError("receipt_refused")
+
+    async def take(self, provider: str, receipts: list[Receipt]) -> None:
+        """Each moves the SMS it is about, if it is the first to say so."""
+        for receipt in receipts:
+            result = await self._take(provider, receipt)
+            self._metrics.receipts.labels(provider, result).inc()
+
+    async def _take(self, provider: str, receipt: Receipt) -> str:
+        found = await self._messages.take(provider, receipt.message_id, orjson.dumps(asdict(receipt)).decode())
+        sent = Sent(**orjson.loads(found)) if found else await self._by_reference(provider, receipt.reference)
+        if sent is None:
+            return "unknown"
+        return await self._apply(sent, receipt)
+
+    async def _by_reference(self, provider: str, reference: str) -> Sent | None:
+        """The answer to the send may have got lost, but the vendor names our own id."""
+        job = await self._jobs.get(reference) if reference else {}
+        if not job.get(f"tries:{provider}"):
+            return None
+        return Sent(reference, job["transaction"], job["name"], int(job["attempt"]), provider)
+
+    async def _apply(self, sent: Sent, receipt: Receipt) -> str:
+        if self._tagger.tag(receipt.mobile).name != sent.name:
+            _log.warning("receipt.of_another_number", provider=sent.provider, job=sent.job)
+            return "mismatched"
+        if receipt.delivered:
+            moved = await self._steps.move(sent, "delivered")
+        else:
+            moved = await self._steps.move(sent, "failed", reason="undelivered", only_accepted=True)
+            _log.info("sms.undelivered", provider=sent.provider, job=sent.job, code=receipt.code)
+        return ("delivered" if receipt.delivered else "undelivered") if moved else "repeated"
+
+    async def remember(self, sent: Sent, message_id: str) -> None:
+        """Know this message when its receipt comes, or has come already."""
+        if not message_id:
+            return
+        early = await self._messages.remember(sent.provider, message_id, orjson.dumps(asdict(sent)).decode())
+        if early:
+            await self.take(sent.provider, [Receipt(**orjson.loads(early))])
+
+
+def _may_enter(gate: Gate, secret: str, address: str) -> bool:
+    right = bool(gate.secret) and hmac.compare_digest(gate.secret.encode(), secret.encode())
+    if not gate.allowed:
+        return right
+    try:
+        return right and any(ipaddress.ip_address(address) in network for network in gate.allowed)
+    except ValueError:
+        return False

@@ -1,0 +1,49 @@
+"""The steps of an SMS: recorded in its transaction, counted, logged, and told to every page that watches."""
+
+from dataclasses import dataclass
+
+from server.events import topics
+from server.logs import get_log
+from server.metrics import Metrics
+from server.stores.codes import CodeStore
+
+_log = get_log(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One try to send an SMS: by which job, for which transaction of which (tagged) number."""
+
+    job: str
+    transaction: str
+    name: str
+    attempt: int = 0
+    provider: str = ""
+
+
+class StepService:
+    """Moves an SMS on, never back."""
+
+    def __init__(self, *, codes: CodeStore, metrics: Metrics) -> None:
+        self._codes = codes
+        self._metrics = metrics
+
+    async def move(self, sent: Sent, status: str, *, reason: str = "", only_accepted: bool = False) -> bool:
+        """False if this send may no longer speak for its transaction, or said so before. `only_accepted`: only if
+        this very try was the one accepted."""
+        moved = await self._codes.move(
+            sent.transaction,
+            sent.name,
+            sent.job,
+            status,
+            attempt=sent.attempt,
+            reason=reason,
+            provider=sent.provider,
+            topic=topics.sms(sent.transaction),
+            only_accepted=only_accepted,
+        )
+        if moved:
+            self._metrics.sms.labels(sent.provider, status).inc()
+            if status != "sending":
+                _log.info("sms.moved", status=status, job=sent.job, provider=sent.provider, reason=reason)
+        return moved
