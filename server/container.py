@@ -106,7 +106,7 @@ async def open_services(
         router = Router(routes or [Route(Sandbox(inbox), rate=1000)])
         steps = StepService(codes=code_store, metrics=metrics)
         receipts = ReceiptService(
-            gates={}, messages=MessageStore(redis), jobs=jobs, steps=steps, tagger=tagger, metrics=metrics
+            router=router, messages=MessageStore(redis), jobs=jobs, steps=steps, tagger=tagger, metrics=metrics
         )
         delivery = DeliveryService(jobs=jobs, providers=router.names, steps=steps, events=events, metrics=metrics)
         courier = CourierService(

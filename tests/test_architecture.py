@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Arrows that single modules have beside those of their part.
 BESIDES: dict[str, set[str]] = {
     "services.courier": {"i18n", "jobs", "sms.provider", "sms.router"},
-    "services.receipts": {"sms.provider"},
+    "services.receipts": {"sms.provider", "sms.router"},
     "services.inbox": {"i18n", "sms.provider"},
     "handlers.inbox": {"schemas.envelope"},
     "handlers.page_socket": {"schemas.code", "schemas.envelope", "schemas.events"},

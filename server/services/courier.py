@@ -146,7 +146,7 @@ class CourierService:
         job.update({"attempt": str(choice.attempt), "provider": choice.name, tries: str(int(job.get(tries, 0)) + 1)})
         if choice.wait_s:
             await self._clock.sleep(choice.wait_s)
-        return self._router.route(choice.name)
+        return next(route for route in candidates if route.name == choice.name)
 
     async def _call(self, route: Route, sms: Sms) -> SendResult:
         outcome, began = "accepted", self._clock.monotonic()

@@ -3,7 +3,7 @@
 import hmac
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import orjson
 
@@ -11,22 +11,13 @@ from server.errors import AppError
 from server.logs import get_log
 from server.metrics import Metrics
 from server.services.steps import Sent, StepService
-from server.sms.provider import Receipt, ReceiptForged, ReceiptReader
+from server.sms.provider import Receipt, ReceiptForged
+from server.sms.router import Route, Router
 from server.stores.jobs import JobStore
 from server.stores.providers import MessageStore
 from server.tags import Tagger
 
 _log = get_log(__name__)
-Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """Where a vendor's receipts come in: the secret of its path, and the addresses it may come from, if known."""
-
-    reader: ReceiptReader
-    secret: str
-    allowed: Networks = ()
 
 
 class ReceiptService:
@@ -35,14 +26,14 @@ class ReceiptService:
     def __init__(
         self,
         *,
-        gates: Mapping[str, Gate],
+        router: Router,
         messages: MessageStore,
         jobs: JobStore,
         steps: StepService,
         tagger: Tagger,
         metrics: Metrics,
     ) -> None:
-        self._gates = gates
+        self._router = router
         self._messages = messages
         self._jobs = jobs
         self._steps = steps
@@ -56,18 +47,19 @@ class ReceiptService:
 
         AppError `receipt_refused` for a wrong secret, signature or address, `request_invalid` if it cannot be read.
         """
-        gate = self._gates.get(provider)
-        if gate is None or not _may_enter(gate, secret, address):
-            raise self._refuse(provider if gate else "unknown")
+        route = self._router.get(provider)
+        reader = route.provider.receipts if route and _may_report(route, secret, address) else None
+        if reader is None:
+            raise self._refuse(provider if route else "unknown")
         try:
-            receipts = gate.reader.read(body, headers)
+            receipts = reader.read(body, headers)
         except ReceiptForged:
             raise self._refuse(provider) from None
         except ValueError:
             self._metrics.receipts.labels(provider, "unreadable").inc()
             raise AppError("request_invalid") from None
         await self.take(provider, receipts)
-        return gate.reader.reply
+        return reader.reply
 
     def _refuse(self, provider: str) -> AppError:
         self._metrics.receipts.labels(provider, "refused").inc()
@@ -113,11 +105,8 @@ class ReceiptService:
             await self.take(sent.provider, [Receipt(**orjson.loads(early))])
 
 
-def _may_enter(gate: Gate, secret: str, address: str) -> bool:
-    right = bool(gate.secret) and hmac.compare_digest(gate.secret.encode(), secret.encode())
-    if not gate.allowed:
-        return right
-    try:
-        return right and any(ipaddress.ip_address(address) in network for network in gate.allowed)
-    except ValueError:
+def _may_report(route: Route, secret: str, address: str) -> bool:
+    ours = route.receipt_secret.encode()
+    if not ours or not hmac.compare_digest(ours, secret.encode()):
         return False
+    return not route.receipt_from or any(ipaddress.ip_address(address) in each for each in route.receipt_from)

@@ -1,5 +1,6 @@
 """Who is asked to send an SMS, and what follows from each answer. Rules only; what is shared lies in Redis."""
 
+import ipaddress
 import random
 import zlib
 from collections.abc import Sequence
@@ -15,15 +16,19 @@ AFTER_UNKNOWN_S = 10.0
 _BACKOFF_S = (0.5, 1.5)
 _FINAL: dict[str, str] = {"limit_user": "number_limit", "permanent": "number_refused"}
 Job = dict[str, str]
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A provider with what the operator allows it: `rate` in SMS per second, `weight` of its share of first tries."""
+    """A provider with what the operator allows it: `rate` in SMS per second, `weight` of its share of first tries,
+    the secret in the path of its receipts ("": none are taken) and the networks they may come from (empty: any)."""
 
     provider: SmsProvider
     rate: float = 50
     weight: int = 0
+    receipt_secret: str = ""
+    receipt_from: Networks = ()
 
     @property
     def name(self) -> str:
@@ -50,9 +55,9 @@ class Router:
     def names(self) -> list[str]:
         return [*self._routes]
 
-    def route(self, name: str) -> Route:
+    def get(self, name: str) -> Route | None:
         """The route of that name."""
-        return self._routes[name]
+        return self._routes.get(name)
 
     def candidates(self, job: Job) -> list[Route]:
         """Who may still be asked for this job, the best first."""

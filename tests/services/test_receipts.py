@@ -1,13 +1,13 @@
 """What vendors report later: once, in any order, about nobody else's message."""
 
 import asyncio
+import ipaddress
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import pytest
 
-from server.services.receipts import Gate
 from server.sms.provider import Receipt, ReceiptForged
 from server.sms.router import Route
 from tests.conftest import Stack
@@ -39,7 +39,7 @@ def vendor() -> ScriptedProvider:
 @pytest.fixture
 def stack_of(start: Start, vendor: ScriptedProvider) -> Callable[[], Coroutine[Any, Any, Stack]]:
     async def run() -> Stack:
-        return await start(routes=[Route(vendor, rate=1000, gate=Gate(PlainReader(), SECRET))])
+        return await start(routes=[Route(vendor, rate=1000, receipt_secret=SECRET)])
 
     return run
 
@@ -189,5 +189,6 @@ async def test_a_receipt_from_an_address_that_is_not_the_vendor_s_is_refused(
     start: Start, vendor: ScriptedProvider
 ) -> None:
     """Where the operator has named the vendor's addresses."""
-    stack = await start(routes=[Route(vendor, 1000, gate=Gate(PlainReader(), SECRET, (ip_network("192.0.2.0/24"),)))])
+    allowed = (ipaddress.ip_network("192.0.2.0/24"),)
+    stack = await start(routes=[Route(vendor, 1000, receipt_secret=SECRET, receipt_from=allowed)])
     assert (await report(stack)).status == 401
