@@ -67,7 +67,7 @@ async def test_seed_5_parallel_requests_send_one_sms(stack: Stack) -> None:
 
 async def test_seed_6_a_failed_send_does_not_keep_its_interval(stack: Stack) -> None:
     """One may ask again at once."""
-    stack.provider.refuse("transient")
+    stack.provider.refuse("config")
     page = await stack.page()
     await page.ask("sms.send", mobile=MOBILE, purpose="register")
     await page.state("failed")
