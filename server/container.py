@@ -60,7 +60,7 @@ async def open_stores(settings: Settings, clock: Clock) -> AsyncIterator[tuple[M
     async with AsyncExitStack() as stack:
         stack.push_async_callback(embedded.aclose)
         urls = await embedded.start()
-        redis = _open_redis(settings.redis_url or urls.redis_url or "", clock)
+        redis = _open_redis(settings.redis_url or urls.redis_url or "", settings.redis_wait_replicas, clock)
         stack.push_async_callback(redis.aclose)
         mongo = _open_mongo(settings.mongo_url or urls.mongo_url or "", settings.mongo_driver)
         stack.push_async_callback(mongo.aclose)
@@ -205,9 +205,9 @@ def _make_captcha(settings: Settings) -> Captcha | None:
     return Altcha([key for _, key in settings.ring("CODE_KEYS").keys])
 
 
-def _open_redis(url: str, clock: Clock) -> Redis:
+def _open_redis(url: str, replicas: int, clock: Clock) -> Redis:
     try:
-        return Redis(url, clock=clock)
+        return Redis(url, clock=clock, replicas=replicas)
     except ValueError as fault:
         raise StartFault(f"REDIS_URL cannot be used: {fault}.") from None
 

@@ -54,7 +54,11 @@ class Settings:
     redis_url: str = _setting(
         "",
         "str",
-        "redis://…, rediss://… or unix://… of a Redis 6.2 or newer; empty starts the embedded store",
+        "redis://…, rediss://…, unix://…, redis+sentinel://… or redis+cluster://… of a Redis 6.2 or newer; "
+        "empty starts the embedded store",
+    )
+    redis_wait_replicas: int = _setting(
+        0, "int", "replicas that must have a step before it is acknowledged", validate=Range(0, 5)
     )
     code_keys: str = _setting("", "str", "id:base64,… keys of at least 32 bytes from which SMS codes are derived")
     token_keys: str = _setting("", "str", "id:base64,… 32-byte Ed25519 seeds that sign access tokens")

@@ -130,9 +130,9 @@ async def open_stack(
     """A service that listens on a port of its own. `sandbox`: with its own providers instead of a scripted one."""
     async with AsyncExitStack() as stack:
         clock, provider = FakeClock(), ScriptedProvider()
-        redis = Redis(settings.redis_url, clock=clock)
+        redis = Redis(settings.redis_url, clock=clock, replicas=settings.redis_wait_replicas)
         stack.push_async_callback(redis.aclose)
-        await redis.call("FLUSHALL")
+        await redis.each("FLUSHALL")
         mongo = Mongo(settings.mongo_url, settings.mongo_driver)
         stack.push_async_callback(mongo.aclose)
         services = await stack.enter_async_context(

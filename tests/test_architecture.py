@@ -65,6 +65,7 @@ LIBRARIES: dict[str, set[str]] = {
     "motor": {"stores"},
     "pymongo": {"embedded", "stores"},
     "redis": {"events", "stores"},
+    "hiredis": {"stores"},
     "marshmallow": {"handlers", "operations", "schemas", "settings"},
     "environs": {"settings"},
     "jwt": {"services"},

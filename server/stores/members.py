@@ -19,15 +19,12 @@ class MemberStore:
 
     async def others(self, member: str) -> list[dict[str, list[str]]]:
         """The fingerprints of all other processes."""
-        found, cursor = [], 0
-        while True:
-            cursor, names = await self._redis.call("SCAN", cursor, "MATCH", _PREFIX + "*", "COUNT", 1000)
-            for name in names:
-                raw = None if name == _PREFIX + member else await self._redis.call("GET", name)
-                if raw is not None:
-                    found.append(orjson.loads(raw))
-            if not int(cursor):
-                return found
+        found = []
+        for name in await self._redis.scan(_PREFIX + "*"):
+            raw = None if name == _PREFIX + member else await self._redis.call("GET", name)
+            if raw is not None:
+                found.append(orjson.loads(raw))
+        return found
 
     async def leave(self, member: str) -> None:
         """Be forgotten at once."""

@@ -1,98 +1,121 @@
-"""Opens Redis and runs commands and Lua steps in it: every call timed, every fault one exception."""
+"""Runs commands and Lua steps in Redis, however it is had: every call timed, every fault one exception."""
 
-import asyncio
 import hashlib
 from pathlib import Path
 from typing import Any
 
 from redis import asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from server.clock import Clock
-from server.errors import StoreTooOld, StoreUnavailable
+from server.errors import StoreTooOld
+from server.stores.redis_batch import CALL_TIMEOUT_S as CALL_TIMEOUT_S
+from server.stores.redis_batch import Step, redis_faults
+from server.stores.redis_cluster import Cluster
+from server.stores.redis_nodes import Node, Nodes, OneServer
+from server.stores.redis_url import read_address
 
-CALL_TIMEOUT_S = 0.5
 OLDEST_VERSION = (6, 2)
 _LUA = Path(__file__).parent / "lua"
-_FAULTS = (RedisError, OSError, TimeoutError, asyncio.TimeoutError)
+_KEYLESS = {"PING", "PUBLISH"}
+_OF_TWO_WORDS = {"XGROUP", "XINFO"}
 
 
 class Redis:
-    """One pool of connections. `run` executes an atomic step of `lua/`, `call` a single command."""
+    """`run` executes an atomic step of `lua/`, `call` a single command, both on the server that has the key."""
 
-    def __init__(self, url: str, *, clock: Clock, max_connections: int = 64) -> None:
+    def __init__(self, url: str, *, clock: Clock, replicas: int = 0) -> None:
         self._clock = clock
-        self._url = url
-        self.client = self._open(max_connections, CALL_TIMEOUT_S)
         self._scripts = _read_scripts()
+        address = read_address(url)
+        clustered = address.hosts and not address.service
+        self._nodes: Nodes = Cluster(address, replicas) if clustered else OneServer(address, replicas)
 
-    def _open(self, max_connections: int, socket_timeout_s: float | None) -> aioredis.Redis:
-        over_tcp = {} if self._url.startswith("unix:") else {"socket_keepalive": True}
-        pool = aioredis.BlockingConnectionPool.from_url(
-            self._url,
-            max_connections=max_connections,
-            timeout=CALL_TIMEOUT_S,
-            socket_timeout=socket_timeout_s,
-            socket_connect_timeout=CALL_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),  # a step whose reply was lost must not run twice
-            decode_responses=True,
-            **over_tcp,
-            protocol=2,  # one shape of replies from 6.2 to the newest
-        )
-        return aioredis.Redis.from_pool(pool)  # which closes the pool with itself
+    @property
+    def client(self) -> aioredis.Redis:
+        """The client of the only server, for what has no method here; a Cluster has none."""
+        assert isinstance(self._nodes, OneServer)
+        return self._nodes.node.client
 
-    def dedicated(self, longest_wait_s: float | None) -> aioredis.Redis:
-        """A client of its own for commands that wait (blocking reads, subscriptions); close it yourself.
+    def dedicated(self, longest_wait_s: float | None, key: str | None = None) -> aioredis.Redis:
+        """A client of its own for commands that wait (blocking reads of `key`, subscriptions); close it yourself.
 
         A connection that is silent for `longest_wait_s` is taken for dead; None if the caller sees to that.
         """
-        return self._open(2, longest_wait_s)
+        return self._nodes.dedicated(longest_wait_s, key)
 
-    async def run(self, script: str, keys: list[str], *args: str | int | float) -> Any:
-        """Run `lua/<script>.lua`. Every step gets the clock's offset in ms as ARGV[1]; `args` follow."""
-        sha, source = self._scripts[script]
+    async def run(self, script: str, keys: list[str], *args: str | int | float, durable: bool = False) -> Any:
+        """Run `lua/<script>.lua`. Every step gets the clock's offset in ms as ARGV[1]; `args` follow.
+
+        A `durable` one counts as done only when as many replicas as we were told to wait for have it; if not, it may
+        have happened nevertheless.
+        """
         values = (self._clock.offset_ms, *args)
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                try:
-                    return await self.client.evalsha(sha, len(keys), *keys, *values)
-                except NoScriptError:
-                    return await self.client.eval(source, len(keys), *keys, *values)
-        except _FAULTS as fault:
-            raise StoreUnavailable("redis", type(fault).__name__) from fault
+        return await self._nodes.run(keys[0], Step(self._scripts[script], keys, values, durable=durable))
 
     async def call(self, *command: str | int | float, **reading: bool) -> Any:
         """Run one command; `reading` is for redis-py's parser of its reply."""
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                return await self.client.execute_command(*command, **reading)  # type: ignore[no-untyped-call]
-        except _FAULTS as fault:
-            raise StoreUnavailable("redis", type(fault).__name__) from fault
+        async with redis_faults():
+            return await self._nodes.call(_key_of(command), command, reading)
+
+    async def each(self, *command: str | int | float) -> list[Any]:
+        """Run one command on every master, one after the other."""
+        answers = []
+        for node in await self._masters():
+            async with redis_faults():
+                answers.append(await node.call(command, {}))
+        return answers
+
+    async def scan(self, pattern: str) -> set[str]:
+        """Keys whose name fits, of all masters."""
+        found: set[str] = set()
+        for node in await self._masters():
+            cursor = 0
+            while True:
+                async with redis_faults():
+                    cursor, names = await node.call(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000), {})
+                found.update(names)
+                if not int(cursor):
+                    break
+        return found
 
     async def require_usable(self) -> None:
-        """StoreTooOld if the server lacks what we need, StoreUnavailable if it does not answer."""
-        info = await self.call("INFO", "server")
-        found = str(info.get("redis_version", "0"))
-        if tuple(int(part) for part in found.split(".")[:2]) < OLDEST_VERSION:
-            raise StoreTooOld(f"Redis {found} is too old; 6.2 or newer is needed.")
-        await self._require_no_eviction()
-
-    async def _require_no_eviction(self) -> None:
-        """Evicted keys are limits that vanish; where CONFIG is not allowed the operator has to know."""
-        try:
-            policy = await self.client.config_get("maxmemory-policy")
-        except ResponseError:
-            return
-        except _FAULTS as fault:
-            raise StoreUnavailable("redis", type(fault).__name__) from fault
-        if policy.get("maxmemory-policy", "noeviction") != "noeviction":
-            raise StoreTooOld("Redis may evict keys: set maxmemory-policy to noeviction, or limits would vanish.")
+        """StoreTooOld if a server lacks what we need, StoreUnavailable if one does not answer."""
+        clustered = isinstance(self._nodes, Cluster)
+        for info in await self.each("INFO", "server"):
+            found = str(info.get("redis_version", "0"))
+            if tuple(int(part) for part in found.split(".")[:2]) < OLDEST_VERSION:
+                raise StoreTooOld(f"Redis {found} is too old; 6.2 or newer is needed.")
+            if "cluster" in (info.get("redis_mode"), info.get("server_mode")) and not clustered:
+                raise StoreTooOld("This Redis is a node of a Cluster: begin REDIS_URL with redis+cluster://.")
+        for node in await self._masters():
+            await _require_no_eviction(node)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self.client.aclose()
+        await self._nodes.aclose()
+
+    async def _masters(self) -> list[Node]:
+        async with redis_faults():
+            return await self._nodes.masters()
+
+
+async def _require_no_eviction(node: Node) -> None:
+    """Evicted keys are limits that vanish; where CONFIG is not allowed the operator has to know."""
+    async with redis_faults():
+        try:
+            policy = await node.client.config_get("maxmemory-policy")
+        except ResponseError:
+            return
+    if policy.get("maxmemory-policy", "noeviction") != "noeviction":
+        raise StoreTooOld("Redis may evict keys: set maxmemory-policy to noeviction, or limits would vanish.")
+
+
+def _key_of(command: tuple[Any, ...]) -> str | None:
+    """Of the commands that we use."""
+    if command[0] in _KEYLESS:
+        return None
+    return str(command[2 if command[0] in _OF_TWO_WORDS else 1])
 
 
 def _read_scripts() -> dict[str, tuple[str, str]]:

@@ -1,0 +1,114 @@
+"""Atomic steps on one connection: what a turn of the loop asks for goes out in one write and comes back in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import AskError, NoScriptError, ReadOnlyError, RedisError, ResponseError
+
+from server.errors import StoreUnavailable
+
+CALL_TIMEOUT_S = 0.5
+FAULTS = (RedisError, OSError, TimeoutError)
+# Below the limit of a call, so that "too few replicas" is heard as an answer and the connection lives on.
+WAIT_MS = 350
+_ASKING = hiredis.pack_command(("ASKING",))
+
+
+class Step:
+    """One run of a script; `done` will have its answer, StoreUnavailable, or AskError: not run, ask another node."""
+
+    __slots__ = ("_arguments", "_source", "asking", "by_source", "done", "durable", "packed")
+
+    def __init__(self, script: tuple[str, str], keys: list[str], values: tuple[Any, ...], *, durable: bool) -> None:
+        sha, self._source = script
+        self._arguments = (len(keys), *keys, *values)
+        self.packed: bytes = hiredis.pack_command(("EVALSHA", sha, *self._arguments))
+        self.durable = durable
+        self.by_source = self.asking = False
+        self.done: asyncio.Future[Any]
+
+    def settle(self, reply: Any) -> None:
+        """Pass on what Redis said. A script that it does not know stays unsettled, to be sent as source."""
+        if self.done.done():
+            return  # The caller went away.
+        if isinstance(reply, NoScriptError) and not self.by_source:
+            self.by_source = True
+            self.packed = hiredis.pack_command(("EVAL", self._source, *self._arguments))
+        elif isinstance(reply, AskError | StoreUnavailable):
+            self.done.set_exception(reply)
+        elif isinstance(reply, Exception):
+            self.done.set_exception(unavailable(reply))
+        else:
+            self.done.set_result(reply)
+
+
+def unavailable(fault: Exception) -> StoreUnavailable:
+    """The one exception for every fault."""
+    made = StoreUnavailable("redis", why(fault))
+    made.__cause__ = fault
+    return made
+
+
+def why(fault: Exception) -> str:
+    """A word for a log. Of what Redis said only its first is kept, a code; the others may quote values."""
+    if isinstance(fault, ResponseError):
+        return fault.status_code or str(fault).partition(" ")[0]
+    return type(fault).__name__
+
+
+@asynccontextmanager
+async def redis_faults() -> AsyncIterator[None]:
+    """A single command stands in here: it is timed, and a fault is one exception."""
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            yield
+    except FAULTS as fault:
+        raise unavailable(fault) from fault
+
+
+async def exchange(connection: AbstractConnection, steps: list[Step], replicas: int) -> None:
+    """Run `steps` and settle each; a durable one counts only when `replicas` replicas have it.
+
+    Whatever is raised may leave replies unread or come from a server that takes no writes: drop the connection.
+    """
+    confirm = replicas > 0 and any(step.durable for step in steps)
+    sent = [_ASKING + step.packed if step.asking else step.packed for step in steps]
+    if confirm:
+        sent.append(hiredis.pack_command(("WAIT", replicas, WAIT_MS)))  # type: ignore[arg-type]
+    await connection.send_packed_command(b"".join(sent))
+    held, read_only = [], None
+    for step in steps:
+        reply = await _read(connection, skip=step.asking)
+        if isinstance(reply, ReadOnlyError):
+            read_only = reply
+        if confirm and step.durable:
+            held.append((step, reply))
+        else:
+            step.settle(reply)
+    if confirm:
+        _confirm(held, await _read(connection), replicas)
+    if again := [step for step in steps if not step.done.done()]:
+        await exchange(connection, again, replicas)
+    if read_only:
+        raise read_only
+
+
+def _confirm(held: list[tuple[Step, Any]], copies: Any, replicas: int) -> None:
+    enough = isinstance(copies, int) and copies >= replicas
+    for step, reply in held:
+        failed = isinstance(reply, Exception)
+        step.settle(reply if enough or failed else StoreUnavailable("redis", "not replicated"))
+
+
+async def _read(connection: AbstractConnection, *, skip: bool = False) -> Any:
+    """The next reply, an error as a value; `skip` passes over one before it."""
+    if skip:
+        await _read(connection)
+    try:
+        return await connection.read_response()
+    except ResponseError as refusal:
+        return refusal

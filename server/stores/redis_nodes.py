@@ -1,0 +1,173 @@
+"""One Redis server and its connections, and where it is: at an address, or where the Sentinels say."""
+
+import asyncio
+from typing import Any, Protocol
+
+from redis import asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError, ResponseError
+
+from server.stores.redis_batch import CALL_TIMEOUT_S, FAULTS, Step, exchange, unavailable
+from server.stores.redis_url import Address
+
+# A connection carries a whole batch, so few suffice; a batch is as long as this at most.
+CONNECTIONS, LONGEST_BATCH = 64, 200
+SENTINEL_TIMEOUT_S = 0.15  # two that are silent, and there is still time to ask a third
+
+
+class Nodes(Protocol):
+    """A way of having Redis: one server, or many."""
+
+    async def run(self, key: str, step: Step) -> Any:
+        """Run a step where `key` is."""
+
+    async def call(self, key: str | None, command: tuple[Any, ...], reading: dict[str, bool]) -> Any:
+        """Run a command where `key` is, or anywhere."""
+
+    async def masters(self) -> list["Node"]:
+        """All servers that hold data of their own."""
+
+    def dedicated(self, longest_wait_s: float | None, key: str | None) -> aioredis.Redis:
+        """A client of its own for the server where `key` is, or for any."""
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+class Node:
+    """One server. Steps that are submitted in one turn of the loop share a connection and a write."""
+
+    def __init__(self, pool: aioredis.ConnectionPool, replicas: int) -> None:
+        self.client = aioredis.Redis.from_pool(pool)  # which closes the pool with itself
+        self.suspect = False
+        self._pool = pool
+        self._replicas = replicas
+        self._waiting: list[Step] = []
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def submit(self, step: Step, *, asking: bool = False) -> asyncio.Future[Any]:
+        """Its `done`, sure to be settled within CALL_TIMEOUT_S. `asking`: the slot is just moving to this node."""
+        loop = asyncio.get_running_loop()
+        step.done, step.asking = loop.create_future(), asking
+        if not self._waiting:
+            loop.call_soon(self._send_waiting)
+        self._waiting.append(step)
+        return step.done
+
+    async def call(self, command: tuple[Any, ...], reading: dict[str, bool]) -> Any:
+        """Run one command; the time limit is the caller's."""
+        try:
+            answer = await self.client.execute_command(*command, **reading)  # type: ignore[no-untyped-call]
+        except ReadOnlyError:
+            await self._pool.disconnect(inuse_connections=False)
+            raise
+        except ResponseError:
+            raise
+        except BaseException:
+            self.suspect = True
+            raise
+        self.suspect = False
+        return answer
+
+    async def aclose(self) -> None:
+        """Close all connections once what is under way has ended."""
+        if self._sending:
+            await asyncio.wait(self._sending)
+        await self.client.aclose()
+
+    def _send_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), LONGEST_BATCH):
+            task = asyncio.get_running_loop().create_task(self._send(waiting[start : start + LONGEST_BATCH]))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _send(self, steps: list[Step]) -> None:
+        """Whatever happens, every step is settled, and none is sent a second time."""
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                await self._exchange([step for step in steps if not step.done.done()])
+            self.suspect = False
+        except FAULTS as fault:
+            self.suspect = True
+            for step in steps:
+                step.settle(unavailable(fault))
+
+    async def _exchange(self, steps: list[Step]) -> None:
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            await exchange(connection, steps, self._replicas)
+        except BaseException as fault:
+            await connection.disconnect(nowait=True)
+            if isinstance(fault, ReadOnlyError):  # A master no more; the next connection may find the new one.
+                await self._pool.disconnect(inuse_connections=False)
+                return
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
+class OneServer:
+    """All keys are on one server."""
+
+    def __init__(self, address: Address, replicas: int) -> None:
+        self._address = address
+        self._sentinel = _open_sentinel(address) if address.service else None
+        self.node = Node(self._open_pool(CONNECTIONS, None), replicas)
+
+    async def run(self, key: str, step: Step) -> Any:
+        return await self.node.submit(step)
+
+    async def call(self, key: str | None, command: tuple[Any, ...], reading: dict[str, bool]) -> Any:
+        return await self.node.call(command, reading)
+
+    async def masters(self) -> list[Node]:
+        return [self.node]
+
+    def dedicated(self, longest_wait_s: float | None, key: str | None) -> aioredis.Redis:
+        return aioredis.Redis.from_pool(self._open_pool(2, longest_wait_s))
+
+    async def aclose(self) -> None:
+        await self.node.aclose()
+        if self._sentinel:
+            await self._sentinel.aclose()
+
+    def _open_pool(self, connections: int, longest_wait_s: float | None) -> aioredis.ConnectionPool:
+        if self._sentinel:
+            options = pool_options(connections, longest_wait_s) | self._address.options
+            return _SentinelPool(self._address.service, self._sentinel, **options)  # type: ignore[no-untyped-call]
+        return open_pool(self._address.url, connections, longest_wait_s)
+
+
+class _SentinelPool(SentinelConnectionPool, aioredis.BlockingConnectionPool):
+    """Connects to the master of the moment; who finds all connections taken waits for one, for a time."""
+
+
+def _open_sentinel(address: Address) -> Sentinel:
+    options = pool_options(2, SENTINEL_TIMEOUT_S) | {"socket_connect_timeout": SENTINEL_TIMEOUT_S}
+    del options["timeout"]
+    return Sentinel(address.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+
+
+def open_pool(url: str, connections: int, longest_wait_s: float | None) -> aioredis.ConnectionPool:
+    """A pool for one address."""
+    options = pool_options(connections, longest_wait_s)
+    if url.startswith("unix:"):
+        del options["socket_keepalive"]
+    return aioredis.BlockingConnectionPool.from_url(url, **options)
+
+
+def pool_options(connections: int, longest_wait_s: float | None) -> dict[str, Any]:
+    """Without a limit of the connection's own it is the caller's that counts, and no timer runs for each reply."""
+    return {
+        "max_connections": connections,
+        "timeout": CALL_TIMEOUT_S,
+        "socket_timeout": longest_wait_s,
+        "socket_connect_timeout": CALL_TIMEOUT_S,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),  # a step whose reply was lost must not run twice
+        "decode_responses": True,
+        "protocol": 2,  # one shape of replies from 6.2 to the newest
+    }
