@@ -13,6 +13,7 @@ from server.keys import KeyFault
 from server.metrics import Metrics
 from server.services import Services
 from server.services.accounts import AccountService
+from server.services.budget import BudgetService
 from server.services.captcha import Captcha, CaptchaService
 from server.services.codes import CodeService
 from server.services.countdowns import CountdownService
@@ -23,6 +24,7 @@ from server.services.inbox import InboxService
 from server.services.limits import LimitService
 from server.services.members import MemberService
 from server.services.mobiles import MobileService
+from server.services.outbox import OutboxService
 from server.services.passwords import PasswordService
 from server.services.receipts import ReceiptService
 from server.services.sending import SendService
@@ -32,6 +34,7 @@ from server.settings import SECRETS, Settings, SettingsFault
 from server.sms import PROVIDERS
 from server.sms.router import Route, Router
 from server.sms.sandbox import Sandbox
+from server.stores.budget import BudgetStore
 from server.stores.captcha import CaptchaStore
 from server.stores.codes import CodeRules, CodeStore
 from server.stores.inbox import InboxStore
@@ -40,6 +43,7 @@ from server.stores.limits import LimitStore
 from server.stores.members import MemberStore
 from server.stores.meta import MetaStore
 from server.stores.mongo import Mongo
+from server.stores.outbox import OutboxStore
 from server.stores.providers import MessageStore, ProviderStore
 from server.stores.redis import Redis
 from server.stores.registry import RegistryStore
@@ -82,7 +86,8 @@ async def open_services(
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         users = UserStore(mongo)
-        await _prepare(users)
+        outbox_store, budget_store = OutboxStore(mongo), BudgetStore(mongo)
+        await _prepare(users, outbox_store, budget_store)
         tagger = Tagger(await MetaStore(mongo).shared_key("mobile_tag"))
         code_ring = settings.ring("CODE_KEYS")
         rules = CodeRules(
@@ -102,9 +107,33 @@ async def open_services(
         codes = CodeService(
             store=code_store, rules=rules, ring=code_ring, tagger=tagger, events=events, metrics=metrics
         )
+        limits = LimitService(
+            store=LimitStore(redis),
+            tagger=tagger,
+            metrics=metrics,
+            enforce=rules.enforce,
+            captcha=settings.captcha_provider != "none",
+            sms_a_minute=settings.sms_budget_minute,
+        )
+        budget = BudgetService(
+            store=budget_store,
+            limits=limits,
+            metrics=metrics,
+            clock=clock,
+            a_day=settings.sms_budget_day,
+            enforce=rules.enforce,
+        )
+        outbox = OutboxService(
+            store=outbox_store,
+            budget=budget,
+            tagger=tagger,
+            metrics=metrics,
+            interval_s=rules.interval_s,
+            enforce=rules.enforce,
+        )
         jobs = JobStore(redis)
         router = Router(routes or [Route(Sandbox(inbox), rate=1000)])
-        steps = StepService(codes=code_store, metrics=metrics)
+        steps = StepService(codes=code_store, outbox=outbox, metrics=metrics)
         receipts = ReceiptService(
             router=router, messages=MessageStore(redis), jobs=jobs, steps=steps, tagger=tagger, metrics=metrics
         )
@@ -132,13 +161,6 @@ async def open_services(
         )
         countdowns = CountdownService(codes=codes, events=events, clock=clock)
         mobiles = MobileService(registry=RegistryStore(mongo), events=events, clock=clock)
-        limits = LimitService(
-            store=LimitStore(redis),
-            tagger=tagger,
-            metrics=metrics,
-            enforce=settings.limits == "enforce",
-            captcha=settings.captcha_provider != "none",
-        )
         captchas = CaptchaService(kind=captcha or _make_captcha(settings), store=CaptchaStore(redis), clock=clock)
         passwords = PasswordService(
             peppers=settings.ring("PASSWORD_PEPPERS"), cost=settings.bcrypt_cost, metrics=metrics
@@ -160,6 +182,7 @@ async def open_services(
                 users=users, codes=codes, passwords=passwords, sessions=sessions, events=events, clock=clock
             ),
             captcha=captchas,
+            budget=budget,
             codes=codes,
             countdowns=countdowns,
             delivery=delivery,
@@ -173,6 +196,8 @@ async def open_services(
                 mobiles=mobiles,
                 codes=codes,
                 limits=limits,
+                budget=budget,
+                outbox=outbox,
                 delivery=delivery,
                 countdowns=countdowns,
             ),
@@ -238,8 +263,10 @@ async def _join(members: MemberService) -> None:
         raise StartFault(str(fault)) from None
 
 
-async def _prepare(users: UserStore) -> None:
+async def _prepare(users: UserStore, *others: OutboxStore | BudgetStore) -> None:
     """The unique index stands before the port opens (ST-7 in docs/security.md)."""
+    for store in others:
+        await store.prepare()
     try:
         await users.prepare()
         if not await users.index_present():

@@ -66,6 +66,9 @@ class Metrics:
         self.oldest = Gauge("haoma_jobs_oldest_seconds", "Age of the oldest SMS job", registry=self.registry)
         self.dead = Counter("haoma_jobs_dead_total", "SMS jobs given up", ["reason"], registry=self.registry)
         self.stores = Gauge("haoma_store_up", "1 if the store answers", ["store"], registry=self.registry)
+        self.budget = Gauge(
+            "haoma_sms_budget_used_ratio", "Part of the day's SMS that is used up", registry=self.registry
+        )
         self.hashing = Gauge("haoma_hashes_waiting", "Passwords being hashed or waiting", registry=self.registry)
 
     def show_queue(self, waiting: int, delayed: int, working: int, oldest_s: float) -> None:

@@ -71,9 +71,11 @@ async def check_mobile(services: Services, caller: Caller, data: Data) -> Reply:
 
 
 async def new_captcha(services: Services, caller: Caller, data: Data) -> Reply:
-    """A challenge; it costs more where an address asks for much."""
+    """A challenge; it costs more where an address asks for much, or the service has little left to send."""
     await services.limits.charge_address("captcha.new", caller.address)
-    dearer = data["purpose"] == "register" and await services.limits.under_pressure("sms.send", caller.address)
+    dearer = data["purpose"] == "register" and (
+        await services.limits.under_pressure("sms.send", caller.address) or await services.budget.under_pressure()
+    )
     return Reply(services.captcha.issue(data["purpose"], device=caller.device, dearer=dearer))
 
 

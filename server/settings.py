@@ -72,6 +72,12 @@ class Settings:
     trusted_proxies: Networks = _setting((), "networks", "addresses or networks whose X-Forwarded-For is believed")
     sms_interval_s: int = _setting(60, "int", "seconds between two SMS to one number", validate=Range(1, 3600))
     sms_expire_s: int = _setting(300, "int", "seconds for which a code is good", validate=Range(10, 3600))
+    sms_budget_day: int = _setting(
+        20_000, "int", "SMS that the whole service sends in a day (UTC+8)", validate=Range(1, 10_000_000)
+    )
+    sms_budget_minute: int = _setting(
+        60, "int", "SMS that the whole service sends in a minute", validate=Range(1, 60_000)
+    )
     sms_providers: tuple[str, ...] = _setting(("sandbox",), "list", "SMS providers in order of preference")
     captcha_provider: str = _setting(
         "altcha",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from server.clock import Clock
 from server.metrics import Metrics
 from server.services.accounts import AccountService
+from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
 from server.services.codes import CodeService
 from server.services.countdowns import CountdownService
@@ -23,6 +24,7 @@ class Services:
     """All that operations may use. `inbox` is None outside development."""
 
     accounts: AccountService
+    budget: BudgetService
     captcha: CaptchaService
     codes: CodeService
     delivery: DeliveryService

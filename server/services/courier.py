@@ -101,7 +101,7 @@ class CourierService:
     async def give_up(self, job: Job) -> None:
         """End the SMS of a job that crashed too often; the page may ask for another one."""
         if "transaction" in job:
-            await self._steps.move(_sent(job), "failed", reason="provider_failed")
+            await self._steps.fail(_sent(job), "provider_failed")
 
     async def _note_lost_call(self, job: Job) -> None:
         """Whoever worked on this job died while a provider was being asked: nobody knows the outcome."""
@@ -205,7 +205,7 @@ class CourierService:
         raise JobDelayed(wait_s)
 
     async def _fail(self, job: Job, reason: str) -> NoReturn:
-        await self._steps.move(_sent(job), "failed", reason=reason)
+        await self._steps.fail(_sent(job), reason)
         raise JobFailed(reason)
 
     def _write(self, errand: _Errand, route: Route) -> Sms | None:

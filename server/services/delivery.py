@@ -55,7 +55,7 @@ class DeliveryService:
     async def lapse(self, intent: str) -> None:
         """Fail a send whose job never came: whoever accepted it died on the way to the queue."""
         owner, transaction, name = intent.split(" ")
-        if await self._steps.move(Sent(owner, transaction, name), "failed", reason="provider_failed"):
+        if await self._steps.fail(Sent(owner, transaction, name), "provider_failed"):
             _log.warning("sms.never_queued", job=owner)
         await self._jobs.forget_intent(intent)
 

@@ -31,7 +31,6 @@ ADDRESS_RATES: dict[str, tuple[Rate, ...]] = {
     "session.refresh": _address("minute", 120, _MINUTE, 60),
     "socket.open": _address("minute", 60, _MINUTE, 60),
 }
-SERVICE_RATES = (Rate("service_minute", 60, _MINUTE, 60), Rate("service_day", 20_000, _DAY, 20_000))
 _SERVICE = Tag(slot="service", name="sms")
 # Where a captcha can be shown; elsewhere only the hard limit counts.
 _CAPTCHA_PURPOSES = {
@@ -54,12 +53,22 @@ class Charge:
 class LimitService:
     """Charges before anything costs; AppError says the true wait."""
 
-    def __init__(self, *, store: LimitStore, tagger: Tagger, metrics: Metrics, enforce: bool, captcha: bool) -> None:
+    def __init__(
+        self,
+        *,
+        store: LimitStore,
+        tagger: Tagger,
+        metrics: Metrics,
+        enforce: bool,
+        captcha: bool,
+        sms_a_minute: int,
+    ) -> None:
         self._store = store
         self._tagger = tagger
         self._metrics = metrics
         self._mode = "enforce" if enforce else "observe"
         self._captcha = captcha
+        self._service_rates = (Rate("service_minute", sms_a_minute, _MINUTE, sms_a_minute),)
 
     async def charge_address(self, action: str, address: str, *, captcha_passed: bool = False) -> Charge:
         """Charge one `action` to an address. AppError `captcha_required` or `rate_limited` (SMS: `sms_limit`)."""
@@ -79,8 +88,8 @@ class LimitService:
         await self._store.refund(charge.action, charge.subject, charge.rates)
 
     async def charge_service(self) -> Charge:
-        """Charge one SMS to the whole service; AppError `sms_budget_exhausted`."""
-        verdict = await self._store.charge("sms.send", _SERVICE, SERVICE_RATES, mode=self._mode)
+        """Charge one SMS to the minute of the whole service; AppError `sms_budget_exhausted`."""
+        verdict = await self._store.charge("sms.send", _SERVICE, self._service_rates, mode=self._mode)
         self._judge("sms.send", verdict, "sms_budget_exhausted")
         return Charge("sms.send", _SERVICE, verdict.charged)
 

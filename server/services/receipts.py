@@ -92,7 +92,7 @@ class ReceiptService:
         if receipt.delivered:
             moved = await self._steps.move(sent, "delivered")
         else:
-            moved = await self._steps.move(sent, "failed", reason="undelivered", only_accepted=True)
+            moved = await self._steps.undelivered(sent)
             _log.info("sms.undelivered", provider=sent.provider, job=sent.job, code=receipt.code)
         return ("delivered" if receipt.delivered else "undelivered") if moved else "repeated"
 

@@ -1,16 +1,19 @@
-"""A request for an SMS, judged and put on its way: providers, captcha, number, limits, queue - in this order."""
+"""A request for an SMS, judged and put on its way: providers, captcha, number, limits, outbox, queue, in this
+order."""
 
 from typing import Any
 
 from server.caller import Caller
 from server.errors import StoreUnavailable
 from server.logs import get_log
+from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
 from server.services.codes import CodeService, Send
 from server.services.countdowns import CountdownService
 from server.services.delivery import DeliveryService
 from server.services.limits import Charge, LimitService
 from server.services.mobiles import MobileService
+from server.services.outbox import OutboxService
 
 _log = get_log(__name__)
 
@@ -25,6 +28,8 @@ class SendService:
         mobiles: MobileService,
         codes: CodeService,
         limits: LimitService,
+        budget: BudgetService,
+        outbox: OutboxService,
         delivery: DeliveryService,
         countdowns: CountdownService,
     ) -> None:
@@ -32,6 +37,8 @@ class SendService:
         self._mobiles = mobiles
         self._codes = codes
         self._limits = limits
+        self._budget = budget
+        self._outbox = outbox
         self._delivery = delivery
         self._countdowns = countdowns
 
@@ -59,13 +66,15 @@ class SendService:
 
     async def _accept(self, send: Send, purpose: str, caller: Caller, captcha: str | None) -> Send:
         dearer = await self._captcha.spend(captcha, purpose, device=caller.device)
+        await self._budget.require_dearer(dearer, purpose)
         await self._mobiles.require_free(send.mobile)
         send = await self._codes.issue(send, purpose, locale=caller.locale)
         charges: list[Charge] = []
         try:
             # The number was judged with the code; address and service follow.
             charges.append(await self._limits.charge_address("sms.send", caller.address, captcha_passed=dearer))
-            charges.append(await self._limits.charge_service())
+            charges.append(await self._budget.charge_minute(send.state["server_now"]))
+            await self._outbox.reserve(send)
             await self._delivery.queue(send)
         except BaseException:
             await self._take_back(send, charges)
@@ -75,6 +84,7 @@ class SendService:
     async def _take_back(self, send: Send, charges: list[Charge]) -> None:
         """No SMS was promised, so it costs nothing. A job that reached the queue after all is dropped there: its
         transaction no longer knows it."""
+        await self._outbox.take_back(send)
         await self._codes.undo(send)
         try:
             for charge in charges:

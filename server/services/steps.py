@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from server.events import topics
 from server.logs import get_log
 from server.metrics import Metrics
+from server.services.outbox import OutboxService
 from server.stores.codes import CodeStore
 
 _log = get_log(__name__)
@@ -24,9 +25,22 @@ class Sent:
 class StepService:
     """Moves an SMS on, never back."""
 
-    def __init__(self, *, codes: CodeStore, metrics: Metrics) -> None:
+    def __init__(self, *, codes: CodeStore, outbox: OutboxService, metrics: Metrics) -> None:
         self._codes = codes
+        self._outbox = outbox
         self._metrics = metrics
+
+    async def fail(self, sent: Sent, reason: str) -> bool:
+        """No SMS came of it, and none will: its number may be sent another one at once."""
+        await self._outbox.release(sent.name, sent.job)
+        return await self.move(sent, "failed", reason=reason)
+
+    async def undelivered(self, sent: Sent) -> bool:
+        """The provider reports that it did not arrive: believed of the try that stands accepted, and of no other."""
+        moved = await self.move(sent, "failed", reason="undelivered", only_accepted=True)
+        if moved:
+            await self._outbox.release(sent.name, sent.job)
+        return moved
 
     async def move(self, sent: Sent, status: str, *, reason: str = "", only_accepted: bool = False) -> bool:
         """False if this send may no longer speak for its transaction, or said so before. `only_accepted`: only if

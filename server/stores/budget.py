@@ -1,0 +1,59 @@
+"""The collection `counters`: how many SMS the whole service has accepted on a day."""
+
+from datetime import datetime
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from server.stores.mongo import Mongo, mongo_faults
+from server.stores.outbox import STEP_TIMEOUT_S
+
+
+class BudgetStore:
+    """Documents `_id n expires`; `_id` is `sms:<day>`."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._counters = mongo.db.counters
+
+    async def prepare(self) -> None:
+        """Make the index that clears old days away."""
+        async with mongo_faults(10):
+            await self._counters.create_index("expires", expireAfterSeconds=0)
+
+    async def add(self, day: str, *, limit: int | None, expires: datetime) -> int | None:
+        """Count one SMS and say how many that makes; None, and nothing counted, if it would be more than `limit`."""
+        async with mongo_faults(STEP_TIMEOUT_S):
+            used = await self._increment(day, limit)
+            if used is None:
+                await self._begin(day, expires)
+                used = await self._increment(day, limit)
+        return used
+
+    async def _increment(self, day: str, limit: int | None) -> int | None:
+        wanted: dict[str, Any] = {"_id": {"$eq": f"sms:{day}"}}
+        if limit is not None:
+            wanted["n"] = {"$lt": limit}
+        found = await self._counters.find_one_and_update(
+            wanted, {"$inc": {"n": 1}}, return_document=ReturnDocument.AFTER
+        )
+        return int(found["n"]) if found else None
+
+    async def _begin(self, day: str, expires: datetime) -> None:
+        """Apart from the increment: an upsert with `$lt` in its condition is not tried again by the server when two
+        of them race to begin a day, so a duplicate key would not mean that the budget is used up."""
+        try:
+            await self._counters.insert_one({"_id": f"sms:{day}", "n": 0, "expires": expires})
+        except DuplicateKeyError:
+            pass
+
+    async def subtract(self, day: str) -> None:
+        """Take one SMS off the count."""
+        async with mongo_faults(STEP_TIMEOUT_S):
+            await self._counters.update_one({"_id": {"$eq": f"sms:{day}"}, "n": {"$gt": 0}}, {"$inc": {"n": -1}})
+
+    async def get(self, day: str) -> int:
+        """How many SMS the day has had."""
+        async with mongo_faults(STEP_TIMEOUT_S):
+            found = await self._counters.find_one({"_id": {"$eq": f"sms:{day}"}})
+        return int(found["n"]) if found else 0
