@@ -10,6 +10,7 @@ from server.errors import StoreTooOld, StoreUnavailable
 from server.events import EventBus
 from server.jobs import Worker
 from server.keys import KeyFault
+from server.logs import get_log
 from server.metrics import Metrics
 from server.services import Services
 from server.services.accounts import AccountService
@@ -51,6 +52,8 @@ from server.stores.sessions import SessionStore
 from server.stores.users import DuplicateMobiles, UserStore
 from server.tags import Tagger
 
+_log = get_log(__name__)
+
 
 class StartFault(Exception):
     """Why the service cannot start, in one sentence for the operator."""
@@ -90,6 +93,9 @@ async def open_services(
         await _prepare(users, outbox_store, budget_store)
         tagger = Tagger(await MetaStore(mongo).shared_key("mobile_tag"))
         code_ring = settings.ring("CODE_KEYS")
+        fixed = settings.fixed_codes()
+        if fixed:
+            _log.warning("test_mobiles.on", count=len(fixed), note="they have fixed codes and are sent no SMS")
         rules = CodeRules(
             interval_s=settings.sms_interval_s,
             expire_s=settings.sms_expire_s,
@@ -105,7 +111,13 @@ async def open_services(
         )
         code_store = CodeStore(redis, rules)
         codes = CodeService(
-            store=code_store, rules=rules, ring=code_ring, tagger=tagger, events=events, metrics=metrics
+            store=code_store,
+            rules=rules,
+            ring=code_ring,
+            fixed=fixed,
+            tagger=tagger,
+            events=events,
+            metrics=metrics,
         )
         limits = LimitService(
             store=LimitStore(redis),
@@ -143,6 +155,7 @@ async def open_services(
             codes=code_store,
             rules=rules,
             ring=code_ring,
+            fixed=fixed,
             router=router,
             providers=ProviderStore(redis),
             receipts=receipts,

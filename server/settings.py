@@ -3,6 +3,7 @@
 import dataclasses
 import ipaddress
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,10 @@ from urllib.parse import urlsplit
 from environs import Env, EnvError
 from marshmallow.validate import OneOf, Range
 
+from server.fixed_codes import FixedCodes, FixedCodesFault, parse_fixed_codes
 from server.keys import KeyFault, KeyRing, development_keys, parse_ring
 
-COMING = ("PROCESSES", "TERMS_URL", "PRIVACY_URL", "NEXT_URLS", "TEST_MOBILES")
+COMING = ("PROCESSES", "TERMS_URL", "PRIVACY_URL", "NEXT_URLS")
 SECRETS = ("CODE_KEYS", "TOKEN_KEYS", "PASSWORD_PEPPERS")
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
@@ -79,6 +81,9 @@ class Settings:
         60, "int", "SMS that the whole service sends in a minute", validate=Range(1, 60_000)
     )
     sms_providers: tuple[str, ...] = _setting(("sandbox",), "list", "SMS providers in order of preference")
+    test_mobiles: str = _setting(
+        "", "str", "number=code@2027-01-31,… numbers with a fixed code that are sent no SMS; the date may be missing"
+    )
     captcha_provider: str = _setting(
         "altcha",
         "str",
@@ -103,6 +108,10 @@ class Settings:
     def ring(self, name: str) -> KeyRing:
         """The key ring of one of SECRETS."""
         return parse_ring(name, getattr(self, name.lower()))
+
+    def fixed_codes(self) -> FixedCodes:
+        """TEST_MOBILES, read."""
+        return parse_fixed_codes(self.test_mobiles)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -180,6 +189,12 @@ def _judge(settings: Settings) -> None:
         raise SettingsFault("SITE_URL must begin with https:// (or http:// in development).")
     if urlsplit(settings.site_url).path not in ("", "/"):
         raise SettingsFault("SITE_URL must be an origin, without a path: the service answers at the root.")
+    try:
+        fixed = settings.fixed_codes()
+        if not settings.development:
+            fixed.require_end(time.time())
+    except FixedCodesFault as fault:
+        raise SettingsFault(f"TEST_MOBILES cannot be used: {fault}") from None
     if not settings.development:
         _judge_production(settings)
     for name in SECRETS:

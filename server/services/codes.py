@@ -9,6 +9,7 @@ from typing import Any
 
 from server.errors import AppError, StoreUnavailable, wait_s
 from server.events import EventBus, topics
+from server.fixed_codes import FixedCodes
 from server.keys import KeyRing
 from server.logs import get_log, mask
 from server.metrics import Metrics
@@ -43,6 +44,7 @@ class CodeService:
         store: CodeStore,
         rules: CodeRules,
         ring: KeyRing,
+        fixed: FixedCodes,
         tagger: Tagger,
         events: EventBus,
         metrics: Metrics,
@@ -50,6 +52,7 @@ class CodeService:
         self._store = store
         self._rules = rules
         self._ring = ring
+        self._fixed = fixed
         self._tagger = tagger
         self._events = events
         self._metrics = metrics
@@ -127,7 +130,7 @@ class CodeService:
             record = await self._store.get_record(transaction)
             if record is None or record.fields["mobile_name"] != tag.name or record.fields["purpose"] != purpose:
                 raise AppError("sms_code_invalid")
-            right = code_of(self._ring, record, mobile) or ""
+            right = code_of(self._ring, self._fixed, record, mobile) or ""
             verdict = await self._store.hold(
                 transaction,
                 tag,

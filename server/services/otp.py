@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 
+from server.fixed_codes import FixedCodes
 from server.keys import KeyRing
 from server.stores.codes import CodeRecord
 
@@ -22,10 +23,10 @@ def derive_code(ring: KeyRing, key_id: str, *, purpose: str, mobile: str, transa
     return f"{number % 1_000_000:06d}"
 
 
-def code_of(ring: KeyRing, record: CodeRecord, mobile: str) -> str | None:
+def code_of(ring: KeyRing, fixed: FixedCodes, record: CodeRecord, mobile: str) -> str | None:
     """The six digits that a transaction stands for now, if it is this number's; None if its key has left the ring."""
     has = record.fields
-    return derive_code(
+    return fixed.code(mobile, record.now) or derive_code(
         ring,
         has["key"],
         purpose=has["purpose"],
