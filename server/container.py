@@ -17,6 +17,7 @@ from server.services.accounts import AccountService
 from server.services.budget import BudgetService
 from server.services.captcha import Captcha, CaptchaService
 from server.services.codes import CodeService
+from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
 from server.services.courier import CourierService
 from server.services.delivery import DeliveryService
@@ -38,6 +39,7 @@ from server.sms.sandbox import Sandbox
 from server.stores.budget import BudgetStore
 from server.stores.captcha import CaptchaStore
 from server.stores.codes import CodeRules, CodeStore
+from server.stores.conversion import ConversionRules, ConversionStore
 from server.stores.inbox import InboxStore
 from server.stores.jobs import JobStore
 from server.stores.limits import LimitStore
@@ -143,6 +145,15 @@ async def open_services(
             interval_s=rules.interval_s,
             enforce=rules.enforce,
         )
+        conversion = ConversionService(
+            store=ConversionStore(redis, ConversionRules(settle_s=min(rules.expire_s, 600))),
+            limits=limits,
+            tagger=tagger,
+            metrics=metrics,
+            enforce=rules.enforce,
+            captcha=settings.captcha_provider != "none",
+        )
+        codes.on_used(conversion.verified)
         jobs = JobStore(redis)
         router = Router(routes or [Route(Sandbox(inbox), rate=1000)])
         steps = StepService(codes=code_store, outbox=outbox, metrics=metrics)
@@ -197,6 +208,7 @@ async def open_services(
             captcha=captchas,
             budget=budget,
             codes=codes,
+            conversion=conversion,
             countdowns=countdowns,
             delivery=delivery,
             health=health,
@@ -210,6 +222,7 @@ async def open_services(
                 codes=codes,
                 limits=limits,
                 budget=budget,
+                conversion=conversion,
                 outbox=outbox,
                 delivery=delivery,
                 countdowns=countdowns,

@@ -69,6 +69,15 @@ class Metrics:
         self.budget = Gauge(
             "haoma_sms_budget_used_ratio", "Part of the day's SMS that is used up", registry=self.registry
         )
+        self.verified = Gauge(
+            "haoma_sms_verified_ratio", "Part of the last 200 SMS whose code was used", registry=self.registry
+        )
+        self.breaker = Counter(
+            "haoma_sms_breaker_total",
+            "Times that too few verified SMS closed (captcha), stopped or opened a block of numbers or all (total)",
+            ["scope", "state"],
+            registry=self.registry,
+        )
         self.hashing = Gauge("haoma_hashes_waiting", "Passwords being hashed or waiting", registry=self.registry)
 
     def show_queue(self, waiting: int, delayed: int, working: int, oldest_s: float) -> None:

@@ -8,6 +8,7 @@ from server.services.accounts import AccountService
 from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
 from server.services.codes import CodeService
+from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
 from server.services.delivery import DeliveryService
 from server.services.health import HealthService
@@ -27,6 +28,7 @@ class Services:
     budget: BudgetService
     captcha: CaptchaService
     codes: CodeService
+    conversion: ConversionService
     delivery: DeliveryService
     health: HealthService
     inbox: InboxService | None

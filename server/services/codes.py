@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -56,6 +56,11 @@ class CodeService:
         self._tagger = tagger
         self._events = events
         self._metrics = metrics
+        self._used_listeners: list[Callable[[str, str], Awaitable[None]]] = []
+
+    def on_used(self, listener: Callable[[str, str], Awaitable[None]]) -> None:
+        """Call `listener(mobile, transaction)` for each code that was used; it must not fail."""
+        self._used_listeners.append(listener)
 
     def plan(self, mobile: str, transaction: str | None) -> Send:
         """A send that nobody has accepted yet."""
@@ -112,6 +117,8 @@ class CodeService:
             await self._settle(self._store.give_back(transaction, hold))
             raise
         await self._settle(self._store.finish(transaction, hold))
+        for listener in self._used_listeners:
+            await listener(mobile, transaction)
         await self._events.publish(topics.sms(transaction))
 
     async def _settle(self, step: Awaitable[bool]) -> None:

@@ -31,6 +31,8 @@ ADDRESS_RATES: dict[str, tuple[Rate, ...]] = {
     "session.refresh": _address("minute", 120, _MINUTE, 60),
     "socket.open": _address("minute", 60, _MINUTE, 60),
 }
+# Charged once it is asked for a dearer captcha, so that the next one it gets is such a one.
+_DEARER = Rate("address_dearer", 1, 5 * _MINUTE, 1, soft=True)
 _SERVICE = Tag(slot="service", name="sms")
 # Where a captcha can be shown; elsewhere only the hard limit counts.
 _CAPTCHA_PURPOSES = {
@@ -94,10 +96,14 @@ class LimitService:
         return Charge("sms.send", _SERVICE, verdict.charged)
 
     async def under_pressure(self, action: str, address: str) -> bool:
-        """Whether this address has used up its soft limit, so that its captcha must cost more."""
-        rates = tuple(rate for rate in ADDRESS_RATES[action] if rate.soft)
+        """Whether the captcha of this address must cost more: its soft limit is used up, or it was asked for that."""
+        rates = (_DEARER, *(rate for rate in ADDRESS_RATES[action] if rate.soft))
         verdict = await self._store.charge(action, self._subject(address), rates, mode="peek")
         return verdict.outcome == "captcha"
+
+    async def ask_dearer(self, action: str, address: str) -> None:
+        """Let the captchas of an address cost more for the next minutes."""
+        await self._store.charge(action, self._subject(address), (_DEARER,), mode="observe")
 
     def _subject(self, address: str) -> Tag:
         return self._tagger.tag(f"address:{address_group(address)}")

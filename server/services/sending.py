@@ -9,6 +9,7 @@ from server.logs import get_log
 from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
 from server.services.codes import CodeService, Send
+from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
 from server.services.delivery import DeliveryService
 from server.services.limits import Charge, LimitService
@@ -29,6 +30,7 @@ class SendService:
         codes: CodeService,
         limits: LimitService,
         budget: BudgetService,
+        conversion: ConversionService,
         outbox: OutboxService,
         delivery: DeliveryService,
         countdowns: CountdownService,
@@ -38,6 +40,7 @@ class SendService:
         self._codes = codes
         self._limits = limits
         self._budget = budget
+        self._conversion = conversion
         self._outbox = outbox
         self._delivery = delivery
         self._countdowns = countdowns
@@ -74,6 +77,7 @@ class SendService:
             # The number was judged with the code; address and service follow.
             charges.append(await self._limits.charge_address("sms.send", caller.address, captcha_passed=dearer))
             charges.append(await self._budget.charge_minute(send.state["server_now"]))
+            await self._conversion.admit(send, address=caller.address, dearer=dearer)
             await self._outbox.reserve(send)
             await self._delivery.queue(send)
         except BaseException:
@@ -86,6 +90,7 @@ class SendService:
         transaction no longer knows it."""
         await self._outbox.take_back(send)
         await self._codes.undo(send)
+        await self._conversion.withdraw(send)
         try:
             for charge in charges:
                 await self._limits.refund(charge)
