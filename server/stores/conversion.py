@@ -41,7 +41,8 @@ class ConversionStore:
         self._rules = rules
 
     async def admit(self, group: Tag, transaction: str, *, mode: str, dearer: bool) -> Conversion:
-        """Judge the group and note a send (judge_conversion.lua); `mode` is enforce, observe (note anyway) or peek."""
+        """Judge the group and note a send (judge_conversion.lua); `mode` is enforce,
+        observe (note anyway) or peek."""
         rules = self._rules
         state, wait_ms, judged, verified, noted, news = await self._redis.run(
             "judge_conversion",

@@ -40,7 +40,7 @@ async def test_rl_7_the_budget_of_a_day_holds_over_a_flushed_redis(start: Start)
     for number in range(3):
         assert (await _send(page, number))["type"] == "sms.queued"
         await stack.provider.nth(number + 1)
-        await stack.redis.call("FLUSHALL")
+        await stack.redis.each("FLUSHALL")
     refused = await rest.post("/user/sms/", {"mobile": "15400029999", "purpose": "register"})
     assert (refused.status, refused.error["code"]) == (503, "sms_budget_exhausted")
     wait = refused.error["params"]["retry_after"]

@@ -22,7 +22,9 @@ _numbers = itertools.count()
 async def _note(stack: Stack, block: str = BLOCK, *, verified: bool = False, dearer: bool = True) -> Send:
     """One send to a number of the block, as far as the breaker sees it."""
     number = next(_numbers)
-    send = Send(f"t{number}", f"{block}{number % 10_000:04d}", f"o{number}", False, state={"purpose": "register"})
+    send = Send(
+        f"t{number}", f"{block}{number % 10_000:04d}", "name", f"o{number}", False, state={"purpose": "register"}
+    )
     await stack.services.conversion.admit(send, address="192.0.2.9", dearer=dearer)
     if verified:
         await stack.services.conversion.verified(send.mobile, send.transaction)

@@ -32,7 +32,7 @@ async def test_st_4_a_redis_that_lost_its_data_cannot_send_a_number_two_sms_in_a
     assert (await _send(page))["type"] == "sms.queued"
     await stack.provider.nth(1)
     for _ in range(3):
-        await stack.redis.call("FLUSHALL")
+        await stack.redis.each("FLUSHALL")
         refused = (await _send(page))["data"]
         assert refused["code"] == "sms_too_soon"
         assert 45 <= refused["params"]["retry_after"] <= 50
@@ -50,7 +50,7 @@ async def test_st_4_parallel_sends_while_redis_forgets_are_accepted_once(stack: 
     await _go_to_bucket_second(stack, 10)
 
     async def forget() -> dict[str, Any]:
-        await stack.redis.call("FLUSHALL")
+        await stack.redis.each("FLUSHALL")
         return {"type": "forgotten"}
 
     answers = await asyncio.gather(*(step for page in pages * 5 for step in (_send(page), forget())))
@@ -67,7 +67,7 @@ async def test_st_4_what_the_second_check_refuses_costs_nothing(stack: Stack) ->
     await _go_to_bucket_second(stack, 10)
     await _send(page)
     await stack.provider.nth(1)
-    await stack.redis.call("FLUSHALL")
+    await stack.redis.each("FLUSHALL")
     assert (await _send(page))["data"]["code"] == "sms_too_soon"
     assert await stack.redis.client.keys("sms:*") == []
     counted = await stack.mongo.db.counters.find_one({})
