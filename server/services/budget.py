@@ -1,6 +1,6 @@
 """What the whole service may send: a minute's rate in Redis, a day's count in Mongo, an alarm before it is gone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from server.clock import Clock
@@ -89,6 +89,8 @@ class BudgetService:
     async def _used(self, now: float) -> int:
         day, known = _day(now), self._known
         if known.day != day or self._clock.monotonic() - known.at > _KNOWN_FOR_S:
+            # Who asks meanwhile, or while Mongo is away, has to do with what is known.
+            self._known = replace(known, at=self._clock.monotonic())
             self._learn(day, await self._store.get(day))
         return self._known.used
 

@@ -38,12 +38,16 @@ async def _settle(stack: Stack, sends: int, verified: int, block: str = BLOCK) -
     stack.clock.advance(301)
 
 
-async def _go_bad(stack: Stack, verified: int) -> None:
-    """60 sends to the block of which `verified` were, seen as low for ten minutes; all others do well."""
+async def _go_bad(stack: Stack, verified: int, late: int = 0) -> None:
+    """60 sends to the block of which `verified` were, seen as low for ten minutes; all others do well. So many `late`
+    ones left just before the end of that."""
     await _settle(stack, 140, 140, OTHER)
     await _settle(stack, 60, verified)
     await _states(stack)
-    stack.clock.advance(600)
+    stack.clock.advance(590)
+    for _ in range(late):
+        await _note(stack)
+    stack.clock.advance(10)
 
 
 async def _states(stack: Stack, block: str = BLOCK) -> tuple[str, str]:
@@ -78,9 +82,10 @@ async def test_rl_6_a_block_under_a_fifth_for_ten_minutes_is_closed_to_dearer_ca
 
 
 async def test_rl_6_a_block_under_a_twentieth_is_stopped_with_a_true_wait(start: Start) -> None:
-    """No captcha opens it before; after the wait one does, a second sooner none."""
+    """No captcha opens it before; after the wait one does, a second sooner none. What was under way is not held
+    against it then."""
     stack = await start(CAPTCHA_PROVIDER="altcha")
-    await _go_bad(stack, 2)
+    await _go_bad(stack, 2, late=60)
     refused = await _refusal(stack, dearer=True)
     assert (refused.code, refused.params) == ("sms_limit", {"retry_after": 600})
     stack.clock.advance(598)
@@ -139,7 +144,8 @@ async def test_rl_6_the_end_of_a_rush_of_honest_people_closes_nothing(start: Sta
         await _note(stack, verified=number % 2 == 0)
     stack.clock.advance(301)
     found = (await stack.services.conversion.describe(BLOCK + "0000"))["block"]
-    assert (found["judged"], found["verified"], found["state"]) == (200, 100, "open")
+    assert (found["judged"], found["state"]) == (200, "open")
+    assert 95 <= found["verified"] <= 105
 
 
 async def test_rl_6_a_code_that_is_used_counts_as_verified(stack: Stack) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from server.errors import StoreUnavailable
 from tests.conftest import Stack
-from tests.helpers import MOBILE, PageClient
+from tests.helpers import MOBILE, PASSWORD, PageClient
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 Start = Callable[..., Coroutine[Any, Any, Stack]]
@@ -72,6 +72,22 @@ async def test_st_4_what_the_second_check_refuses_costs_nothing(stack: Stack) ->
     assert await stack.redis.client.keys("sms:*") == []
     counted = await stack.mongo.db.counters.find_one({})
     assert counted["n"] == 1
+
+
+async def test_st_4_a_code_whose_use_redis_forgot_makes_no_second_account(stack: Stack) -> None:
+    """A replica that had not heard of it took over: the transaction is as before, and the unique indexes refuse."""
+    page = await stack.page()
+    transaction = (await _send(page))["data"]["transaction"]
+    form = {"mobile": MOBILE, "sms_code": (await stack.provider.nth(1)).code}
+    key = f"sms:{{{transaction[:8]}}}:tx:{transaction}"
+    before = await stack.redis.client.hgetall(key)
+    assert (await page.ask("user.register", transaction=transaction, password=PASSWORD, **form))[
+        "type"
+    ] == "user.registered"
+    await stack.redis.client.hset(key, mapping=before)
+    again = await page.ask("user.register", transaction=transaction, password="another " + PASSWORD, **form)
+    assert again["data"]["code"] == "mobile_taken"
+    assert await stack.mongo.db.users.count_documents({}) == 1
 
 
 async def test_st_4_without_its_second_check_no_sms_leaves(stack: Stack) -> None:
