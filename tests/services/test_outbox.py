@@ -1,6 +1,7 @@
 """The second check of a send, which Redis cannot lose."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -54,9 +55,11 @@ async def test_st_4_parallel_sends_while_redis_forgets_are_accepted_once(stack: 
         return {"type": "forgotten"}
 
     answers = await asyncio.gather(*(step for page in pages * 5 for step in (_send(page), forget())))
-    refusals = {answer["data"]["code"] for answer in answers if answer["type"] == "error"}
-    assert [answer["type"] for answer in answers].count("sms.queued") == 1
-    assert refusals == {"sms_too_soon"}
+    outcomes = Counter(answer["data"]["code"] for answer in answers if answer["type"] == "error")
+    accepted = [answer["type"] for answer in answers].count("sms.queued")
+    # An accepted one may be forgotten before its state is read for the answer.
+    assert accepted + outcomes["transaction_unknown"] == 1
+    assert outcomes["sms_too_soon"] == 19
     assert await stack.mongo.db.outbox.count_documents({}) == 1
     assert len(stack.provider.sent) <= 1
 
