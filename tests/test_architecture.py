@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge": {"settings"},
     "schemas": {"errors"},
     "captcha": set(),
-    "sms": set(),
+    "sms": {"clock"},
     "embedded": set(),
     "stores": {"clock", "errors", "logs", "rates", "tags"},
     "events": LEAVES | {"tasks", "stores"},
@@ -61,7 +61,7 @@ ONLY: dict[str, dict[str, set[str]]] = {
     "main": {"handlers": {"handlers.page_socket"}, "schemas": {"schemas.base"}},
 }
 LIBRARIES: dict[str, set[str]] = {
-    "tornado": {"app", "edge", "handlers", "i18n", "main"},
+    "tornado": {"app", "edge", "handlers", "i18n", "main", "sms"},
     "motor": {"stores"},
     "pymongo": {"embedded", "stores"},
     "redis": {"events", "stores"},
