@@ -123,7 +123,7 @@ class ProviderOptions:
     def _networks(self, key: str) -> Networks:
         text = self.get(key, "")
         try:
-            return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+            return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
         except ValueError:
             raise self.fault(key, "must be a list of addresses or networks, such as 203.0.113.0/24") from None
 

@@ -17,7 +17,7 @@ from server.sms.receipts import Row, mobile_of, name_of, read_json_rows
 
 TOLERANCE_S = 300
 _TAKEN_ALREADY = 409
-_REPORTS = {"sms.delivered": True, "sms.undelivered": False}
+_REPORTS = ("sms.delivered", "sms.undelivered")
 
 
 def signature(key: bytes, name: str, timestamp: str, body: bytes) -> str:
@@ -136,6 +136,6 @@ def _receipt(row: Row) -> Receipt:
     return Receipt(
         message_id=name_of(data, "message_id"),
         mobile=mobile_of(data, "mobile"),
-        delivered=_REPORTS[row["type"]],
+        delivered=row["type"] == "sms.delivered",
         code=plain_code(data.get("code")),
     )
