@@ -111,16 +111,16 @@ def test_tencent_signs_as_its_package_does() -> None:
 
 
 def test_tencent_is_signed_with_the_key_of_the_day() -> None:
-    """In UTC: a second before and after its midnight are two days."""
+    """In UTC: one that lives over midnight signs as one that was made after it."""
     http = ScriptedHttp(500, b"")
-    clock = At(1735775999)
+    clock = At(0)
     provider = build("tencent", STAND_INS["tencent"](port=9).environ(), http, clock=clock)
-    scopes = []
-    for clock.at in (1735775999, 1735776000, 1735776001):
+    for clock.at, date in ((1735775999, "2025-01-01"), (1735776000, "2025-01-02"), (1735776001, "2025-01-02")):
         with pytest.raises(SendFailed, match="transient"):
             finish(provider.send(an_sms()))
-        scopes.append(http.asked[1]["Authorization"].split("/")[1])
-    assert scopes == ["2025-01-01", "2025-01-02", "2025-01-02"]
+        signed = http.asked[1]["Authorization"]
+        assert signed.split("/")[1] == date
+        assert signed == asked("tencent", clock.at)[1]["Authorization"]
 
 
 @pytest.mark.parametrize(

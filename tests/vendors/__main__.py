@@ -7,6 +7,8 @@ Prints its address in one line. `GET /_count`, `GET /_sent?after=0`, `POST /_beh
 import argparse
 import asyncio
 
+import uvloop
+
 from tests.vendors import STAND_INS
 
 
@@ -25,7 +27,7 @@ def main() -> None:
     parser.add_argument("--latency-ms", type=float, default=0)
     given = parser.parse_args()
     try:
-        asyncio.run(serve(given.name, given.port, given.latency_ms / 1000))
+        uvloop.run(serve(given.name, given.port, given.latency_ms / 1000))
     except KeyboardInterrupt:
         pass
 
