@@ -1,6 +1,6 @@
 """The only file that builds things: stores, services, worker - and closes them in the reverse order."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from server.captcha.altcha import Altcha
@@ -32,9 +32,12 @@ from server.services.receipts import ReceiptService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
 from server.services.steps import StepService
-from server.settings import SECRETS, Settings, SettingsFault
-from server.sms import PROVIDERS
+from server.settings import SANDBOXES, SECRETS, Settings, SettingsFault
+from server.sms.http import VendorHttp
+from server.sms.options import OptionFault
+from server.sms.provider import SmsProvider
 from server.sms.router import Route, Router
+from server.sms.routes import make_routes
 from server.sms.sandbox import Sandbox
 from server.stores.budget import BudgetStore
 from server.stores.captcha import CaptchaStore
@@ -64,7 +67,8 @@ class StartFault(Exception):
 @asynccontextmanager
 async def open_stores(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Mongo, Redis, EmbeddedStores]]:
     """Mongo and Redis, embedded where no address is given. StartFault if one does not answer or is too old."""
-    _require_known_providers(settings)
+    async with _open_routes(settings, clock, dict.fromkeys(SANDBOXES)):
+        pass  # A provider that is half configured stops the start before anything else begins.
     embedded = EmbeddedStores(settings.var_dir, redis=not settings.redis_url, mongo=not settings.mongo_url)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(embedded.aclose)
@@ -155,7 +159,9 @@ async def open_services(
         )
         codes.on_used(conversion.verified)
         jobs = JobStore(redis)
-        router = Router(routes or [Route(Sandbox(inbox), rate=1000)])
+        if not routes:
+            routes = await stack.enter_async_context(_open_routes(settings, clock, {"sandbox": Sandbox(inbox)}))
+        router = Router(routes)
         steps = StepService(codes=code_store, outbox=outbox, metrics=metrics)
         receipts = ReceiptService(
             router=router, messages=MessageStore(redis), jobs=jobs, steps=steps, tagger=tagger, metrics=metrics
@@ -244,11 +250,17 @@ async def open_services(
         yield services
 
 
-def _require_known_providers(settings: Settings) -> None:
-    for name in settings.sms_providers:
-        if name != Sandbox.name:
-            coming = "cannot be used yet" if name in PROVIDERS else "is not known"
-            raise SettingsFault(f"SMS_PROVIDERS names {name!r}, which {coming}; there is: {Sandbox.name}.")
+@asynccontextmanager
+async def _open_routes(
+    settings: Settings, clock: Clock, sandboxes: Mapping[str, SmsProvider | None]
+) -> AsyncIterator[list[Route]]:
+    http = VendorHttp()
+    try:
+        yield make_routes(settings.sms_providers, settings.sms_options, http=http, clock=clock, sandboxes=sandboxes)
+    except OptionFault as fault:
+        raise SettingsFault(str(fault)) from None
+    finally:
+        await http.aclose()
 
 
 def _make_captcha(settings: Settings) -> Captcha | None:

@@ -17,6 +17,7 @@ from server.fixed_codes import FixedCodes, FixedCodesFault, parse_fixed_codes
 from server.keys import KeyFault, KeyRing, development_keys, parse_ring
 
 COMING = ("PROCESSES", "TERMS_URL", "PRIVACY_URL", "NEXT_URLS")
+SANDBOXES = {"sandbox"}
 SECRETS = ("CODE_KEYS", "TOKEN_KEYS", "PASSWORD_PEPPERS")
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
@@ -101,6 +102,9 @@ class Settings:
         validate=_one_of("enforce", "observe"),
     )
 
+    sms_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """`SMS_<NAME>_*`, which each provider judges itself."""
+
     @property
     def development(self) -> bool:
         return self.env == "development"
@@ -118,8 +122,9 @@ class Settings:
         """Settings from `environ` (default: the process's); SettingsFault names the first one that will not do."""
         environ = os.environ if environ is None else environ
         _refuse_what_is_coming(environ)
-        values = _Reader(environ).read(dataclasses.fields(cls))
-        settings = cls(**values)
+        values = _Reader(environ).read(tuple(each for each in dataclasses.fields(cls) if each.metadata))
+        sms_options = {name: value for name, value in environ.items() if name.startswith("SMS_")}
+        settings = cls(**values, sms_options=sms_options)
         if settings.development:
             settings = _with_development_keys(settings)
         _judge(settings)
@@ -210,7 +215,7 @@ def _judge_production(settings: Settings) -> None:
             raise SettingsFault(f"{name} is missing; production makes no secrets of its own.")
     if urlsplit(settings.site_url).scheme != "https":
         raise SettingsFault("SITE_URL is missing or not https://; production needs the address people reach.")
-    if set(settings.sms_providers) <= {"sandbox"}:
+    if set(settings.sms_providers) <= SANDBOXES:
         raise SettingsFault("SMS_PROVIDERS names no real provider; the sandbox alone sends nothing.")
     if settings.captcha_provider == "none":
         raise SettingsFault("CAPTCHA_PROVIDER=none is for tests; production needs a captcha.")
