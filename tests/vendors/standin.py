@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -10,7 +11,7 @@ import orjson
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 
 from tests.vendors import faults
@@ -169,9 +170,10 @@ class StandIn:
             return
         try:
             order = self.check(request)
-        except Refused as refused:
-            self.refusals.append(str(refused))
-            faults.answer(request, *self.refusal(str(refused)))
+        except (Refused, KeyError, TypeError, ValueError) as fault:
+            code = str(fault) if isinstance(fault, Refused) else "malformed"
+            self.refusals.append(code)
+            faults.answer(request, *self.refusal(code))
             return
         behaviour = self.behaviour
         self.spend()
@@ -187,9 +189,18 @@ class StandIn:
             status, thanks = self.refusal(behaviour.code)
         waiting = act(request, behaviour, status, orjson.dumps(thanks))
         if waiting is not None:
-            task = asyncio.ensure_future(waiting)
-            self._later.add(task)
-            task.add_done_callback(self._later.discard)
+            self._keep(waiting)
+
+    def _keep(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Let it run; the other side may hang up meanwhile."""
+
+        async def run() -> None:
+            with suppress(StreamClosedError):
+                await doing
+
+        task = asyncio.ensure_future(run())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     def _take(self, order: Order) -> tuple[int, dict[str, Any]]:
         repeat = self.knows_repeats and order.key in self._ids
@@ -210,9 +221,7 @@ class StandIn:
             self.behave(**orjson.loads(request.body))
             faults.answer(request, 200, {})
         elif request.path == "/_report":
-            task = asyncio.ensure_future(self._report_as_told(request, orjson.loads(request.body)))
-            self._later.add(task)
-            task.add_done_callback(self._later.discard)
+            self._keep(self._report_as_told(request, orjson.loads(request.body)))
         else:
             faults.answer(request, 404, {})
 
