@@ -194,12 +194,7 @@ def _judge(settings: Settings) -> None:
         raise SettingsFault("SITE_URL must begin with https:// (or http:// in development).")
     if urlsplit(settings.site_url).path not in ("", "/"):
         raise SettingsFault("SITE_URL must be an origin, without a path: the service answers at the root.")
-    try:
-        fixed = settings.fixed_codes()
-        if not settings.development:
-            fixed.require_end(time.time())
-    except FixedCodesFault as fault:
-        raise SettingsFault(f"TEST_MOBILES cannot be used: {fault}") from None
+    _judge_test_mobiles(settings)
     if not settings.development:
         _judge_production(settings)
     for name in SECRETS:
@@ -207,6 +202,15 @@ def _judge(settings: Settings) -> None:
             settings.ring(name)
         except KeyFault as fault:
             raise SettingsFault(str(fault)) from None
+
+
+def _judge_test_mobiles(settings: Settings) -> None:
+    try:
+        fixed = settings.fixed_codes()
+        if not settings.development:
+            fixed.require_end(time.time())
+    except FixedCodesFault as fault:
+        raise SettingsFault(f"TEST_MOBILES cannot be used: {fault}") from None
 
 
 def _judge_production(settings: Settings) -> None:

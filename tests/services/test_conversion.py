@@ -205,17 +205,21 @@ async def test_rl_6_operators_see_it_and_no_number_is_shown_or_kept(start: Start
     assert all([0 < await stack.redis.client.pttl(key) <= 3_600_000 for key in keys])
 
 
-async def test_rl_6_what_waits_to_be_judged_is_bounded(stack: Stack) -> None:
-    """The oldest give way."""
+async def test_rl_6_what_waits_to_be_judged_is_bounded_and_is_judged_all_the_same(stack: Stack) -> None:
+    """New ones are left out until there is room again."""
     store = stack.services.conversion._store
     group = Tag("abcdef01", "somebody")
     waiting = "conversion:{abcdef01}:waiting:somebody"
-    await stack.redis.client.zadd(waiting, {f"old{number}": 1 + number for number in range(20_000)})
-    before = await stack.redis.client.zcard(waiting)
-    await store.admit(group, "new", mode="enforce", dearer=False)
-    assert before == 20_000
+    seconds, _ = await stack.redis.client.time()
+    await stack.redis.client.zadd(waiting, {f"old{number}": seconds * 1000 for number in range(5000)})
+    assert (await store.admit(group, "left out", mode="enforce", dearer=False)).noted
     assert await stack.redis.client.zcard(waiting) == 5000
+    assert await stack.redis.client.zscore(waiting, "left out") is None
+    stack.clock.advance(301)
+    found = await store.admit(group, "new", mode="enforce", dearer=False)
+    assert (found.noted, found.judged) == (True, 200)
     assert await stack.redis.client.zscore(waiting, "new") is not None
+    assert await stack.redis.client.zcard(waiting) == 4501
 
 
 async def _send(page: PageClient, mobile: str, **more: str) -> dict[str, Any]:

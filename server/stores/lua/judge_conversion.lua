@@ -5,7 +5,7 @@
 -- ARGV  2 'enforce'|'observe'|'peek'  3 transaction  4 '1' if a dearer captcha was passed  5 ms until one is judged
 --       6 outcomes kept  7 fewest to judge by  8 low %  9 stop %  10 ms low before it counts  11 ms of a stop
 --       12 most that wait  13 ms after which an idle group is forgotten
--- Returns {'open'|'captcha'|'stopped', wait ms, judged, verified, '1' if noted, '1' if the first is news}
+-- Returns {'open'|'captcha'|'stopped', wait ms, judged, verified, '1' if it may go, '1' if the first is news}
 local waiting, outcomes, state = KEYS[1], KEYS[2], KEYS[3]
 for _, one in ipairs(redis.call('ZRANGEBYSCORE', waiting, '-inf', now - ARGV[5], 'LIMIT', 0, 500)) do
   redis.call('LPUSH', outcomes, one:sub(1, 1) == '+' and '1' or '0')
@@ -37,9 +37,7 @@ redis.call('HSET', state, 'low_since', low, 'stop_until', stop, 'told', verdict)
 
 local allowed = verdict == 'open' or (verdict == 'captcha' and ARGV[4] == '1') or ARGV[2] == 'observe'
 local noted = ARGV[2] ~= 'peek' and allowed
-if noted then
-  redis.call('ZADD', waiting, now, ARGV[3])
-  redis.call('ZREMRANGEBYRANK', waiting, 0, -ARGV[12] - 1)
-end
+-- When too many wait a new one is left out: those before it are a fair sample, and would never be judged if they gave way.
+if noted and redis.call('ZCARD', waiting) < tonumber(ARGV[12]) then redis.call('ZADD', waiting, now, ARGV[3]) end
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[13]) end
 return {verdict, math.max(0, stop - now), judged, verified, noted and '1' or '', news and '1' or ''}
