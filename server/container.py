@@ -8,7 +8,7 @@ from server.clock import Clock
 from server.embedded import EmbeddedStores
 from server.errors import StoreTooOld, StoreUnavailable
 from server.events import EventBus
-from server.jobs import Worker
+from server.jobs import Outside, Worker
 from server.keys import KeyFault
 from server.logs import get_log
 from server.metrics import Metrics
@@ -167,6 +167,7 @@ async def open_services(
             router=router, messages=MessageStore(redis), jobs=jobs, steps=steps, tagger=tagger, metrics=metrics
         )
         delivery = DeliveryService(jobs=jobs, providers=router.names, steps=steps, events=events, metrics=metrics)
+        outside = Outside()
         courier = CourierService(
             jobs=jobs,
             codes=code_store,
@@ -174,6 +175,7 @@ async def open_services(
             ring=code_ring,
             fixed=fixed,
             router=router,
+            outside=outside,
             providers=ProviderStore(redis),
             receipts=receipts,
             steps=steps,
@@ -186,6 +188,7 @@ async def open_services(
             work=courier.deliver,
             give_up=courier.give_up,
             lapsed=delivery.lapse,
+            outside=outside,
             clock=clock,
             metrics=metrics,
         )

@@ -31,9 +31,24 @@ class JobDelayed(Exception):
         self.wait_s = wait_s
 
 
+class Outside:
+    """Counts the jobs that wait for somebody else, a vendor above all: those take no turn of our loop."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.changed: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> None:
+        self.count += 1
+        self.changed()
+
+    def __exit__(self, *_: object) -> None:
+        self.count -= 1
+
+
 class Worker:
     """Runs `work(job)` for each job, at most `concurrency` at once; `give_up(job)` after `max_tries` crashes,
-    `lapsed(intent)` for each job that was announced and never came."""
+    `lapsed(intent)` for each job that was announced and never came. At most `busy_max` are not `outside`."""
 
     def __init__(
         self,
@@ -42,9 +57,11 @@ class Worker:
         work: Callable[[Job], Awaitable[None]],
         give_up: Callable[[Job], Awaitable[None]],
         lapsed: Callable[[str], Awaitable[None]],
+        outside: Outside,
         clock: Clock,
         metrics: Metrics,
         concurrency: int = 256,
+        busy_max: int = 48,
         lease_s: float = 5,
         max_tries: int = 5,
     ) -> None:
@@ -54,7 +71,9 @@ class Worker:
         self._lapsed = lapsed
         self._clock = clock
         self._metrics = metrics
+        self._outside = outside
         self._concurrency = concurrency
+        self._busy_max = busy_max
         self._lease_s = lease_s
         self._max_tries = max_tries
         self._supervisor = Tasks(clock)
@@ -65,6 +84,7 @@ class Worker:
         self._idle = asyncio.Event()
         self._room.set()
         self._idle.set()
+        outside.changed = self._room.set
 
     async def start(self) -> None:
         """Begin to take jobs."""
@@ -96,18 +116,23 @@ class Worker:
             self._begin(claim)
 
     async def _free(self) -> int:
-        while (free := self._concurrency - len(self._mine)) <= 0:
+        """A job that waits for a vendor costs nothing; of those that keep the loop busy there are few at a time, so
+        that a long queue is worked off at full speed and nobody's page has to wait for it."""
+        while (free := self._room_left()) <= 0:
             self._room.clear()
             await self._room.wait()
         return free
+
+    def _room_left(self) -> int:
+        mine = len(self._mine)
+        return min(self._concurrency - mine, self._busy_max + self._outside.count - mine)
 
     async def _renew(self) -> None:
         await self._store.renew([*self._mine.values()])
 
     async def _adopt(self) -> None:
         """Also runs on an idle queue: a dead worker's jobs must not wait for the next visitor."""
-        free = self._concurrency - len(self._mine)
-        if free > 0:
+        if (free := self._room_left()) > 0:
             for claim in await self._store.orphans(free):
                 if claim.entry not in self._mine:
                     _log.info("job.adopted", job=claim.job_id)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from server.jobs import Job, JobFailed, Worker
+from server.jobs import Job, JobFailed, Outside, Worker
 from server.metrics import Metrics
 from server.stores.jobs import Claim, JobStore
 from tests.conftest import Stack
@@ -60,6 +60,7 @@ async def worker(stack: Stack, work: Work, **options: int) -> AsyncIterator[JobS
         work=work.run,
         give_up=work.give_up,
         lapsed=work.lapse,
+        outside=Outside(),
         clock=stack.clock,
         metrics=Metrics(),
         lease_s=LEASE_S,

@@ -8,7 +8,7 @@ from typing import NoReturn
 from server.clock import Clock
 from server.fixed_codes import FixedCodes
 from server.i18n import text
-from server.jobs import Job, JobDelayed, JobFailed
+from server.jobs import Job, JobDelayed, JobFailed, Outside
 from server.keys import KeyRing
 from server.logs import get_log
 from server.metrics import Metrics
@@ -50,6 +50,7 @@ class CourierService:
         ring: KeyRing,
         fixed: FixedCodes,
         router: Router,
+        outside: Outside,
         providers: ProviderStore,
         receipts: ReceiptService,
         steps: StepService,
@@ -63,6 +64,7 @@ class CourierService:
         self._ring = ring
         self._fixed = fixed
         self._router = router
+        self._outside = outside
         self._providers = providers
         self._receipts = receipts
         self._steps = steps
@@ -151,14 +153,16 @@ class CourierService:
         tries = f"tries:{choice.name}"
         job.update({"attempt": str(choice.attempt), "provider": choice.name, tries: str(int(job.get(tries, 0)) + 1)})
         if choice.wait_s:
-            await self._clock.sleep(choice.wait_s)
+            with self._outside:
+                await self._clock.sleep(choice.wait_s)
         return next(route for route in candidates if route.name == choice.name)
 
     async def _call(self, route: Route, sms: Sms) -> SendResult:
         outcome, began = "accepted", self._clock.monotonic()
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                return await route.provider.send(sms)
+            with self._outside:
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    return await route.provider.send(sms)
         except SendFailed as fault:
             outcome = fault.kind
             raise
