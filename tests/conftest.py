@@ -36,6 +36,7 @@ from server.stores.mongo import Mongo
 from server.stores.providers import ProviderStore
 from server.stores.redis import Redis
 from tests.helpers import FakeClock, PageClient, RestClient, ScriptedProvider
+from tests.rigs import ClusterRig, SentinelRig, StandaloneRig
 
 load_texts()
 _KEY = base64.b64encode(bytes(range(1, 200, 5))[:32]).decode()
@@ -200,3 +201,52 @@ def services(stack: Stack) -> Services:
 @pytest.fixture
 def rest(stack: Stack) -> RestClient:
     return stack.rest()
+
+
+@pytest.fixture(scope="session")
+def _standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneRig]:
+    rig = StandaloneRig(tmp_path_factory.mktemp("standalone"))
+    yield rig
+    rig.close()
+
+
+@pytest.fixture(scope="session")
+def _sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelRig]:
+    rig = SentinelRig(tmp_path_factory.mktemp("sentinel"))
+    yield rig
+    rig.close()
+
+
+@pytest.fixture(scope="session")
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterRig]:
+    rig = ClusterRig(tmp_path_factory.mktemp("cluster"))
+    yield rig
+    rig.close()
+
+
+@pytest.fixture
+def standalone_rig(_standalone: StandaloneRig) -> Iterator[StandaloneRig]:
+    """A Redis of its own that a test may stop, starve or break."""
+    yield _standalone
+    _standalone.heal()
+
+
+@pytest.fixture
+def sentinel_rig(_sentinel: SentinelRig) -> Iterator[SentinelRig]:
+    """A master, a replica and three Sentinels, whole again after the test."""
+    yield _sentinel
+    _sentinel.heal()
+
+
+@pytest.fixture
+def cluster_rig(_cluster: ClusterRig) -> Iterator[ClusterRig]:
+    """Three masters with a replica each, whole again after the test."""
+    yield _cluster
+    _cluster.heal()
+
+
+@pytest.fixture(params=["sentinel", "cluster"])
+def rig(request: pytest.FixtureRequest) -> SentinelRig | ClusterRig:
+    """Each of the two that outlive their master."""
+    found: SentinelRig | ClusterRig = request.getfixturevalue(f"{request.param}_rig")
+    return found

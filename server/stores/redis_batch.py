@@ -1,6 +1,7 @@
 """Atomic steps on one connection: what a turn of the loop asks for goes out in one write and comes back in order."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,15 +22,22 @@ _ASKING = hiredis.pack_command(("ASKING",))
 class Step:
     """One run of a script; `done` will have its answer, StoreUnavailable, or AskError: not run, ask another node."""
 
-    __slots__ = ("_arguments", "_source", "asking", "by_source", "done", "durable", "packed")
+    __slots__ = ("_arguments", "_key", "_source", "asking", "by_source", "done", "durable", "packed")
 
     def __init__(self, script: tuple[str, str], keys: list[str], values: tuple[Any, ...], *, durable: bool) -> None:
         sha, self._source = script
+        self._key = keys[0]
         self._arguments = (len(keys), *keys, *values)
         self.packed: bytes = hiredis.pack_command(("EVALSHA", sha, *self._arguments))
         self.durable = durable
         self.by_source = self.asking = False
         self.done: asyncio.Future[Any]
+
+    @property
+    def wait_key(self) -> str:
+        """A key of no meaning in the slot of the step."""
+        tag = re.search(r"\{([^}]+)\}", self._key)
+        return f"wait:{{{tag[1] if tag else self._key}}}"
 
     def settle(self, reply: Any) -> None:
         """Pass on what Redis said. A script that it does not know stays unsettled, to be sent as source."""
@@ -75,30 +83,39 @@ async def exchange(connection: AbstractConnection, steps: list[Step], replicas: 
 
     Whatever is raised may leave replies unread or come from a server that takes no writes: drop the connection.
     """
-    confirm = replicas > 0 and any(step.durable for step in steps)
+    durable = [step for step in steps if step.durable and replicas]
     sent = [_ASKING + step.packed if step.asking else step.packed for step in steps]
-    if confirm:
-        sent.append(hiredis.pack_command(("WAIT", replicas, WAIT_MS)))  # type: ignore[arg-type]
+    if durable:
+        sent.append(_pack_wait(durable[0], replicas))
     await connection.send_packed_command(b"".join(sent))
     held, read_only = [], None
     for step in steps:
         reply = await _read(connection, skip=step.asking)
         if isinstance(reply, ReadOnlyError):
             read_only = reply
-        if confirm and step.durable:
+        if step.durable and replicas:
             held.append((step, reply))
         else:
             step.settle(reply)
-    if confirm:
-        _confirm(held, await _read(connection), replicas)
+    if durable:
+        written = await _read(connection, skip=durable[0].asking)
+        copies = await _read(connection)
+        _confirm(held, enough=written == "OK" and isinstance(copies, int) and copies >= replicas)
     if again := [step for step in steps if not step.done.done()]:
         await exchange(connection, again, replicas)
     if read_only:
         raise read_only
 
 
-def _confirm(held: list[tuple[Step, Any]], copies: Any, replicas: int) -> None:
-    enough = isinstance(copies, int) and copies >= replicas
+def _pack_wait(step: Step, replicas: int) -> bytes:
+    """WAIT counts from the last write of its own connection, so there has to be one even if the steps found their work
+    done: by a try that was not acknowledged, through another connection."""
+    write: bytes = hiredis.pack_command(("SET", step.wait_key, 1, "PX", 1000))  # type: ignore[arg-type]
+    wait: bytes = hiredis.pack_command(("WAIT", replicas, WAIT_MS))  # type: ignore[arg-type]
+    return (_ASKING if step.asking else b"") + write + wait
+
+
+def _confirm(held: list[tuple[Step, Any]], *, enough: bool) -> None:
     for step, reply in held:
         failed = isinstance(reply, Exception)
         step.settle(reply if enough or failed else StoreUnavailable("redis", "not replicated"))
