@@ -17,7 +17,6 @@ from server.stores.redis_url import read_address
 
 OLDEST_VERSION = (6, 2)
 _LUA = Path(__file__).parent / "lua"
-_KEYLESS = {"PING", "PUBLISH"}
 _OF_TWO_WORDS = {"XGROUP", "XINFO"}
 
 
@@ -112,8 +111,8 @@ async def _require_no_eviction(node: Node) -> None:
 
 
 def _key_of(command: tuple[Any, ...]) -> str | None:
-    """Of the commands that we use."""
-    if command[0] in _KEYLESS:
+    """Where the commands that we use have their key; PING and PUBLISH have none."""
+    if len(command) == 1 or command[0] == "PUBLISH":
         return None
     return str(command[2 if command[0] in _OF_TWO_WORDS else 1])
 

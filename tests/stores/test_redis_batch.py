@@ -1,0 +1,175 @@
+"""Steps of one turn of the loop share a connection and a write, and nothing else."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from server.embedded import Urls
+from server.errors import StoreUnavailable
+from server.stores.redis import Redis
+from server.stores.redis_nodes import LONGEST_BATCH
+from tests.helpers import FakeClock
+from tests.rigs import StandaloneRig
+
+pytestmark = pytest.mark.gen_test(timeout=30)
+_HOUR_US = 3_600_000_000
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Redis]:
+    redis = Redis(url, clock=FakeClock())
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
+
+
+class Eavesdropper:
+    """Stands before Redis, hears what is asked, and can keep the answers to itself and hang up."""
+
+    def __init__(self, port: int) -> None:
+        self._far_port = port
+        self.asked: list[bytes] = []
+        self.connections = 0
+        self.losing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "Eavesdropper":
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await asyncio.gather(*self._tasks)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._far_port)
+        for work in (self._ask(reader, far_writer), self._answer(far_reader, writer)):
+            self._tasks.add(asyncio.create_task(work))
+
+    async def _ask(self, reader: asyncio.StreamReader, far: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 20):
+            self.asked.append(data)
+            far.write(data)
+        far.close()
+
+    async def _answer(self, far: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (data := await far.read(1 << 20)) and not self.losing:
+            writer.write(data)
+        writer.write(data[: len(data) // 2])  # half of the answers, the last one torn
+        writer.close()
+
+
+async def charge(redis: Redis, name: str) -> Any:
+    """A step that leaves a trace each time it runs."""
+    return await redis.run("gcra", [f"limit:{{{name}}}"], "observe", 0, _HOUR_US, 1000 * _HOUR_US, "hard")
+
+
+async def charges(redis: Redis, name: str) -> int:
+    """How often it ran."""
+    free_at_us = float(await redis.call("GET", f"limit:{{{name}}}") or time.time() * 1e6)
+    return round((free_at_us / 1e6 - time.time()) / 3600)
+
+
+async def test_steps_of_one_turn_go_out_in_one_write_on_one_connection(standalone_rig: StandaloneRig) -> None:
+    """And each gets its own answer."""
+    async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
+        await charge(redis, "warm")
+        between.asked.clear()
+        keys = [f"session:{{{number}}}" for number in range(50)]
+        await asyncio.gather(*(redis.run("open_session", [k], k, 60_000, 60_000, "id", k) for k in keys))
+        await asyncio.gather(*(redis.run("rotate_session", [k], k, "next", 60_000, 1000) for k in keys))
+        between.asked.clear()
+        found = await asyncio.gather(*(redis.run("rotate_session", [k], k, "next", 60_000, 60_000) for k in keys))
+        assert [dict(zip(flat[::2], flat[1::2], strict=True))["id"] for flat in found] == keys
+        assert (len(between.asked), between.connections) == (1, 1)
+
+
+async def test_a_step_that_fails_does_not_harm_its_neighbours(stack_redis: Redis) -> None:
+    """A key of the wrong kind, in the middle of a batch."""
+    await stack_redis.call("SET", "session:{bad}", "text")
+    steps = [
+        charge(stack_redis, "a"),
+        stack_redis.run("end_session", ["session:{bad}"], "x"),
+        charge(stack_redis, "b"),
+    ]
+    first, failed, last = await asyncio.gather(*steps, return_exceptions=True)
+    assert (first[0], last[0]) == ("ok", "ok")
+    assert isinstance(failed, StoreUnavailable)
+    assert str(failed) == "redis: WRONGTYPE"
+
+
+async def test_a_caller_that_goes_away_harms_nobody(stack_redis: Redis) -> None:
+    """Before the batch is sent its step is left out; after that only its answer is."""
+    before, after, stays = (asyncio.create_task(charge(stack_redis, name)) for name in "xyz")
+    await asyncio.sleep(0)
+    before.cancel()
+    await asyncio.sleep(0)
+    after.cancel()
+    assert (await stays)[0] == "ok"
+    assert await charges(stack_redis, "x") == 0
+    assert (await charge(stack_redis, "y"))[0] == "ok"
+
+
+async def test_when_the_connection_breaks_all_fail_once_and_none_runs_twice(standalone_rig: StandaloneRig) -> None:
+    """What was asked may have happened; what comes next gets a fresh connection and its own answers."""
+    async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
+        await redis.each("FLUSHALL")
+        await charge(redis, "warm")
+        between.losing = True
+        names = [f"n{number}" for number in range(60)]
+        lost = await asyncio.gather(*(charge(redis, name) for name in names), return_exceptions=True)
+        assert any(isinstance(one, StoreUnavailable) for one in lost)
+        assert all(isinstance(one, StoreUnavailable) or one[0] == "ok" for one in lost)
+        between.losing = False
+        assert {await charges(redis, name) for name in names} == {1}
+        answers = await asyncio.gather(*(redis.run("end_session", [f"session:{{{n}}}"], "x") for n in names))
+        assert answers == [0] * 60
+
+
+async def test_a_flushed_script_is_sent_with_its_source_and_runs_once(stack_redis: Redis) -> None:
+    """Alone or among others."""
+    await charge(stack_redis, "f")
+    await stack_redis.each("SCRIPT", "FLUSH")
+    await asyncio.gather(*(charge(stack_redis, name) for name in ("f", "g", "h")))
+    assert [await charges(stack_redis, name) for name in ("f", "g", "h")] == [2, 1, 1]
+
+
+async def test_a_crowd_is_split_and_all_are_served(stack_redis: Redis) -> None:
+    """No batch is longer than it may be."""
+    crowd = [charge(stack_redis, f"c{number}") for number in range(3 * LONGEST_BATCH + 1)]
+    assert {answer[0] for answer in await asyncio.gather(*crowd)} == {"ok"}
+
+
+async def test_when_all_connections_are_taken_a_step_is_refused_in_time(standalone_rig: StandaloneRig) -> None:
+    """Whoever waits is told within the limit of a call, however many wait; and then all is well again."""
+    server = standalone_rig.servers[0]
+    async with opened(standalone_rig.url) as redis:
+        await charge(redis, "warm")
+        server.pause()
+        waiting = []
+        for _ in range(150):  # one batch a turn, more than there are connections
+            waiting.append(asyncio.create_task(charge(redis, "w")))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        async with asyncio.timeout(1.5):
+            done = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(one) for one in done} == {StoreUnavailable}
+        server.resume()
+        assert (await charge(redis, "v"))[0] == "ok"
+
+
+@pytest.fixture
+def stack_redis(io_loop: Any, store_urls: Urls) -> Any:
+    """A client of the run's own Redis, emptied."""
+    assert store_urls.redis_url
+    redis = Redis(store_urls.redis_url, clock=FakeClock())
+    io_loop.run_sync(lambda: redis.each("FLUSHALL"))
+    yield redis
+    io_loop.run_sync(redis.aclose)
