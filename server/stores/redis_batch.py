@@ -108,7 +108,7 @@ async def exchange(connection: AbstractConnection, steps: list[Step], replicas: 
 
 
 def _pack_wait(step: Step, replicas: int) -> bytes:
-    """WAIT counts from the last write of its own connection. So there has to be one, as the steps may have found their
+    """WAIT counts from the last write of its own connection. So there has to be one: the steps may have found their
     work done: by a try that was not acknowledged, on another connection."""
     write: bytes = hiredis.pack_command(("SET", step.wait_key, 1, "PX", 1000))  # type: ignore[arg-type]
     wait: bytes = hiredis.pack_command(("WAIT", replicas, WAIT_MS))  # type: ignore[arg-type]
