@@ -93,7 +93,7 @@ class CountdownService:
             return known
 
     async def _subscribe(self, transaction: str, watch: _Watch) -> None:
-        """Hear of changes at once. Where that cannot be had now, the resync looks, and tries again."""
+        """Hear of changes at once. Where that cannot be had now, the next look tries again."""
         async with watch.lock:
             if watch.subscribed:
                 return
@@ -147,12 +147,13 @@ class CountdownService:
             self._refresh_soon(transaction)
 
     async def _resync(self) -> None:
-        for transaction, watch in [*self._watches.items()]:
-            await self._subscribe(transaction, watch)
+        for transaction in [*self._watches]:
             await self._refresh(transaction)
 
     async def _refresh(self, transaction: str) -> None:
         self._stale.discard(transaction)
+        if transaction in self._watches:
+            await self._subscribe(transaction, self._watches[transaction])
         try:
             state = await self._codes.get_state(transaction)
         except StoreUnavailable:

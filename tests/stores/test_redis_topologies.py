@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.errors import StoreUnavailable
+from server.errors import StoreTooOld, StoreUnavailable
 from server.events import EventBus
 from server.stores.redis import CALL_TIMEOUT_S, Redis
 from tests.conftest import Stack
@@ -118,6 +118,21 @@ async def test_on_a_cluster_only_the_slots_of_the_lost_master_are_out(cluster_ri
                 assert await open_session(redis, key) == 1
             await asyncio.sleep(0.02)
         assert down.result()
+
+
+async def test_a_node_of_a_cluster_does_not_pass_for_a_redis_of_its_own(cluster_rig: ClusterRig) -> None:
+    """Two thirds of all keys would be refused; and one node that may evict is one too many."""
+    async with opened(cluster_rig) as redis:
+        await redis.require_usable()
+        node = cluster_rig.masters[1]
+        alone = Redis(f"redis://127.0.0.1:{node.port}", clock=FakeClock())
+        with pytest.raises(StoreTooOld, match=r"redis\+cluster"):
+            await alone.require_usable()
+        await alone.aclose()
+        node.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        with pytest.raises(StoreTooOld, match="noeviction"):
+            await redis.require_usable()
+        node.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
 async def test_a_step_follows_its_slot_to_another_node(cluster_rig: ClusterRig) -> None:
