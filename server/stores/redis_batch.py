@@ -62,7 +62,7 @@ def unavailable(fault: Exception) -> StoreUnavailable:
 
 
 def why(fault: Exception) -> str:
-    """A word for a log. Of what Redis said only its first is kept, a code; the others may quote values."""
+    """A word for a log. Of what Redis said only its code is kept; the rest may quote values."""
     if isinstance(fault, ResponseError):
         return fault.status_code or str(fault).partition(" ")[0]
     return type(fault).__name__

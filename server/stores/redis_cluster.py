@@ -9,12 +9,10 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import AskError, MovedError
 
 from server.errors import StoreUnavailable
-from server.logs import get_log
 from server.stores.redis_batch import FAULTS, Step, redis_faults, why
 from server.stores.redis_nodes import CONNECTIONS, Node, pool_options
 from server.stores.redis_url import Address
 
-_log = get_log(__name__)
 _ASK_TIMEOUT_S = 0.15
 _PAUSE_S = 0.1  # between two readings of the table, as during a failover every failed call wants one
 _MOST_REDIRECTS = 2
@@ -34,6 +32,7 @@ class Cluster:
         self._slots: list[_Place | None] = []
         self._learning: asyncio.Task[None] | None = None
         self._turn = 0
+        self._why = ""
 
     async def run(self, key: str, step: Step) -> Any:
         async def work(node: Node, asking: bool) -> Any:
@@ -120,7 +119,7 @@ class Cluster:
             return
         await asyncio.shield(self._learn())
         if not self._slots:
-            raise StoreUnavailable("redis", "no node told who has which slot")
+            raise StoreUnavailable("redis", f"no node told who has which slot: {self._why}")
 
     def _learn(self) -> asyncio.Task[None]:
         """Read the table in the background; one reading serves all who want it."""
@@ -137,7 +136,7 @@ class Cluster:
                     self._take_table(await self._node(place).call(("CLUSTER", "SLOTS"), {}), place[0])
                 return
             except FAULTS as fault:
-                _log.warning("redis.no_table", node=place, why=why(fault))
+                self._why = why(fault)
 
     def _is_suspect(self, place: _Place) -> bool:
         return place in self._known and self._known[place].suspect
