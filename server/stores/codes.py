@@ -123,6 +123,7 @@ class CodeStore:
             rules.daily_cap,
             int(resend),
             locale,
+            durable=True,
         )
         if answer[0] == "ok":
             record = _record(transaction, answer[1], answer[4], answer[5])
@@ -164,12 +165,13 @@ class CodeStore:
             rules.attempts,
             hold,
             rules.hold_s * 1000,
+            durable=True,
         )
         return verdict
 
     async def finish(self, transaction: str, hold: str) -> bool:
         """End a transaction whose code was used."""
-        return bool(await self._redis.run("finish_code", [self._key(transaction)], hold))
+        return bool(await self._redis.run("finish_code", [self._key(transaction)], hold, durable=True))
 
     async def give_back(self, transaction: str, hold: str) -> bool:
         """Make a held code good again."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from server.errors import StoreUnavailable
 from server.stores.redis import Redis
@@ -63,12 +63,10 @@ class JobStore:
     async def prepare(self) -> None:
         """Make the consumer group, once for all processes."""
         try:
-            await self._redis.client.xgroup_create(self._stream, _GROUP, id="0", mkstream=True)
-        except ResponseError as fault:
+            await self._redis.call("XGROUP", "CREATE", self._stream, _GROUP, "0", "MKSTREAM")
+        except StoreUnavailable as fault:
             if "BUSYGROUP" not in str(fault):
-                raise StoreUnavailable("redis", str(fault)) from fault
-        except (RedisError, OSError) as fault:
-            raise StoreUnavailable("redis", type(fault).__name__) from fault
+                raise
 
     async def admit(self, intent: str, *, lapse_s: float, providers: list[str]) -> float:
         """Note that a job is about to come (admit_send.lua). 0, or the seconds until one of `providers` may be
@@ -87,7 +85,7 @@ class JobStore:
         """Put a job in line; False if it was there already. IntentLapsed if it may not come any more."""
         flat = [part for pair in fields.items() for part in pair]
         keys = [self.key(job_id), self._stream, self._intents]
-        answer = await self._redis.run("enqueue_job", keys, job_id, intent, *flat)
+        answer = await self._redis.run("enqueue_job", keys, job_id, intent, *flat, durable=True)
         if answer < 0:
             raise IntentLapsed
         return bool(answer)
@@ -108,7 +106,7 @@ class JobStore:
     async def claims(self, free: Callable[[], Awaitable[int]]) -> AsyncIterator[Claim]:
         """New jobs as they come, never more at once than `free()` answers; StoreUnavailable when Redis is gone."""
         await self.prepare()  # A Redis that lost its data has lost the group too.
-        client = self._redis.dedicated(_BLOCK_S + 1)
+        client = self._redis.dedicated(_BLOCK_S + 1, self._stream)
         try:
             while True:
                 count = await free()
@@ -172,7 +170,8 @@ class JobStore:
 
     async def forget_dead_consumers(self, idle_s: float = 3600) -> None:
         """Delete consumers of processes that are long gone and own nothing."""
-        for found in await self._redis.client.xinfo_consumers(self._stream, _GROUP):
+        for flat in await self._redis.call("XINFO", "CONSUMERS", self._stream, _GROUP):
+            found = dict(zip(flat[::2], flat[1::2], strict=True))
             if found["pending"] == 0 and found["idle"] > idle_s * 1000 and found["name"] != self.consumer:
                 await self._redis.call("XGROUP", "DELCONSUMER", self._stream, _GROUP, found["name"])
 

@@ -60,7 +60,7 @@ class ProviderStore:
         keys = [job_key, *(provider_key(each.name) for each in candidates)]
         rates = [part for each in candidates for part in (each.name, each.emission_us, each.tolerance_us)]
         place, wait_ms, attempt = await self._redis.run(
-            "choose_provider", keys, int(longest_wait_s * 1000), int(self._rules.pause_s * 1000), *rates
+            "choose_provider", keys, int(longest_wait_s * 1000), int(self._rules.pause_s * 1000), *rates, durable=True
         )
         return Choice(candidates[place - 1].name if place else None, wait_ms / 1000, attempt)
 

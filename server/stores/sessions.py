@@ -15,7 +15,13 @@ class SessionStore:
         """Begin a session for the user with `id username version`."""
         fields = [part for pair in user.items() for part in pair]
         await self._redis.run(
-            "open_session", [self._key(session_id)], _hash(token), idle_s * 1000, absolute_s * 1000, *fields
+            "open_session",
+            [self._key(session_id)],
+            _hash(token),
+            idle_s * 1000,
+            absolute_s * 1000,
+            *fields,
+            durable=True,
         )
 
     async def rotate(
@@ -29,12 +35,13 @@ class SessionStore:
             _hash(successor),
             idle_s * 1000,
             grace_s * 1000,
+            durable=True,
         )
         return dict(zip(flat[::2], flat[1::2], strict=True)) or None
 
     async def end(self, session_id: str, token: str) -> bool:
         """End a session whose refresh token is known to the asker."""
-        return bool(await self._redis.run("end_session", [self._key(session_id)], _hash(token)))
+        return bool(await self._redis.run("end_session", [self._key(session_id)], _hash(token), durable=True))
 
     def _key(self, session_id: str) -> str:
         return f"session:{{{session_id}}}"
