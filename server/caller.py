@@ -5,13 +5,16 @@ from typing import Protocol
 
 
 class Watcher(Protocol):
-    """A page that can be told what happens later. Only a websocket is one."""
+    """Somebody who can be told what happens later: a page on a websocket, or a request that is held back."""
 
     def push(self, kind: str, data: dict[str, object]) -> None:
         """Send a message that nobody asked for; never blocks, never raises."""
 
     def charge_check(self) -> None:
         """Count one more check of a number by this page; AppError `rate_limited`."""
+
+    def forgotten(self, transaction: str) -> None:
+        """There is nothing more to tell about this SMS: its code was used, or it is long over."""
 
 
 @dataclass(frozen=True, slots=True)

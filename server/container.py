@@ -29,6 +29,7 @@ from server.services.mobiles import MobileService
 from server.services.outbox import OutboxService
 from server.services.passwords import PasswordService
 from server.services.receipts import ReceiptService
+from server.services.polls import PollService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
 from server.services.steps import StepService
@@ -225,6 +226,7 @@ async def open_services(
             limits=limits,
             mobiles=mobiles,
             receipts=receipts,
+            polls=PollService(codes=codes, countdowns=countdowns, metrics=metrics),
             sending=SendService(
                 captcha=captchas,
                 mobiles=mobiles,

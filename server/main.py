@@ -110,9 +110,10 @@ async def _wait(stop: asyncio.Event, embedded: EmbeddedStores) -> bool:
 
 
 async def _drain(server: HTTPServer, dispatcher: Dispatcher, pages: OpenSockets) -> None:
-    """Not ready, no new connections, pages sent away, running requests finished."""
+    """Not ready, no new connections, pages sent away, polls answered, running requests finished."""
     dispatcher.services.health.draining = True
     server.stop()
+    dispatcher.services.polls.end()
     pages.announce_end()
     try:
         async with asyncio.timeout(DRAIN_S):

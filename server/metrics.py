@@ -65,6 +65,9 @@ class Metrics:
         )
         self.oldest = Gauge("haoma_jobs_oldest_seconds", "Age of the oldest SMS job", registry=self.registry)
         self.dead = Counter("haoma_jobs_dead_total", "SMS jobs given up", ["reason"], registry=self.registry)
+        self.polls = Gauge(
+            "haoma_polls_waiting", "REST requests that wait for news of an SMS", registry=self.registry
+        )
         self.stores = Gauge("haoma_store_up", "1 if the store answers", ["store"], registry=self.registry)
         self.budget = Gauge(
             "haoma_sms_budget_used_ratio", "Part of the day's SMS that is used up", registry=self.registry

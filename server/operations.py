@@ -20,7 +20,7 @@ from server.schemas.account import (
     UserRegister,
 )
 from server.schemas.base import Rules, StrictSchema
-from server.schemas.code import CaptchaChallenge, CaptchaNew, SmsSend, SmsState, SmsWatch
+from server.schemas.code import POLL_MAX_S, CaptchaChallenge, CaptchaNew, SmsSend, SmsState, SmsWatch
 from server.schemas.mobile import MobileCheck, MobileChecked
 from server.services import Services
 
@@ -85,11 +85,11 @@ async def send_sms(services: Services, caller: Caller, data: Data) -> Reply:
 
 
 async def watch_sms(services: Services, caller: Caller, data: Data) -> Reply:
-    """Where an SMS stands, and for a socket every step from now on."""
+    """Where an SMS stands: for a socket with every step from now on, over REST as soon as there is one."""
     await services.limits.charge_address("sms.watch", caller.address)
     if caller.watcher is not None:
         return Reply(await services.countdowns.watch(caller.watcher, data["transaction"]))
-    return Reply(await services.codes.require_state(data["transaction"]))
+    return Reply(await services.polls.state(data["transaction"], after=data["after"], wait_s=data["wait"]))
 
 
 async def register_user(services: Services, caller: Caller, data: Data) -> Reply:
@@ -142,6 +142,7 @@ def _refuse_unless_free(reply: Data) -> None:
 
 _OPENED, _STATE = SessionOpened(), SmsState()
 _HASHING_S = 15
+_POLL_S = POLL_MAX_S + 5
 
 OPERATIONS: dict[str, Operation] = {
     row.name: row
@@ -163,7 +164,15 @@ OPERATIONS: dict[str, Operation] = {
             Rest("GET", "/user/captcha/"),
         ),
         Operation("sms.send", SmsSend, send_sms, "sms.queued", _STATE, Rest("POST", "/user/sms/", 202)),
-        Operation("sms.watch", SmsWatch, watch_sms, "sms.state", _STATE, Rest("GET", "/user/sms/{transaction}/")),
+        Operation(
+            "sms.watch",
+            SmsWatch,
+            watch_sms,
+            "sms.state",
+            _STATE,
+            Rest("GET", "/user/sms/{transaction}/"),
+            _POLL_S,
+        ),
         Operation(
             "user.register",
             UserRegister,
@@ -241,6 +250,9 @@ class Dispatcher:
                 return await self._run(operation, caller, data)
         except AppError as fault:
             outcome = fault.code
+            raise
+        except asyncio.CancelledError:
+            outcome = "left"  # Nobody waits for the answer any more.
             raise
         finally:
             self._running -= 1

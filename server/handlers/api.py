@@ -1,5 +1,6 @@
 """Any operation over REST."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -26,6 +27,7 @@ class ApiHandler(HttpHandler):
         self.path_pattern = path
         self._operations = operations
         self._page = page
+        self._reading: asyncio.Task[None] | None = None
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
@@ -48,10 +50,17 @@ class ApiHandler(HttpHandler):
         return sorted({*self._operations, *(["GET"] if self._page else [])})
 
     async def get(self, **path: str) -> None:
+        self._reading = asyncio.current_task()
         await self._answer(path)
 
     async def post(self, **path: str) -> None:
         await self._answer(path)
+
+    def on_connection_close(self) -> None:
+        """Who asked has left. A GET changes nothing, so it need not be finished; anything else is."""
+        super().on_connection_close()
+        if self._reading:
+            self._reading.cancel()
 
     async def _answer(self, path: dict[str, str]) -> None:
         operation = self._operations[self.request.method or ""]

@@ -138,6 +138,9 @@ class PageSocket(SocketHandler):
         """One more number looked at by this page."""
         self._checks.charge()
 
+    def forgotten(self, transaction: str) -> None:
+        """The page that used the code knows; any other one learns when it asks."""
+
     def _next_caller(self) -> Caller:
         """Each message is a request of its own: `<id of the connection>.<number of the message>`."""
         self._received += 1

@@ -5,6 +5,7 @@ from marshmallow import fields
 from server.schemas.base import Count, Mobile, StrictSchema, Text, captcha_field, one_of, transaction_field
 
 SMS_PURPOSES = ("register",)
+POLL_MAX_S = 25  # proxies commonly give a request 30 s or 60 s
 CAPTCHA_PURPOSES = (*SMS_PURPOSES, "check", "login")
 
 
@@ -36,7 +37,7 @@ class SmsWatch(StrictSchema):
 
     transaction = transaction_field(required=True)
     after = Count(load_default=0)
-    wait = Count(most=25, load_default=0)
+    wait = Count(most=POLL_MAX_S, load_default=0)
 
 
 class SmsReason(StrictSchema):

@@ -16,6 +16,7 @@ from server.services.inbox import InboxService
 from server.services.limits import LimitService
 from server.services.mobiles import MobileService
 from server.services.receipts import ReceiptService
+from server.services.polls import PollService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
 
@@ -35,6 +36,7 @@ class Services:
     limits: LimitService
     mobiles: MobileService
     receipts: ReceiptService
+    polls: PollService
     sending: SendService
     sessions: SessionService
     countdowns: CountdownService

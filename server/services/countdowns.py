@@ -133,6 +133,8 @@ class CountdownService:
             return
         if watch.timer:
             watch.timer.cancel()
+        for watcher in watch.watchers:
+            watcher.forgotten(transaction)
         if watch.subscribed:
             await self._events.unsubscribe(topics.sms(transaction), watch.listener)
 

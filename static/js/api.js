@@ -14,7 +14,9 @@ const ROUTES = {
   "mobile.check": ({ mobile, captcha }) => get(`/user/mobile/${encodeURIComponent(mobile)}/`, captcha),
   "captcha.new": ({ purpose }) => get(`/user/captcha/?purpose=${encodeURIComponent(purpose)}`),
   "sms.send": (data) => post("/user/sms/", data),
-  "sms.watch": ({ transaction }) => get(`/user/sms/${encodeURIComponent(transaction)}/`),
+  "sms.watch": ({ transaction, after = 0, wait = 0 }) => ({
+    ...get(`/user/sms/${encodeURIComponent(transaction)}/?after=${after}&wait=${wait}`), wait,
+  }),
   "user.register": (data) => post("/user/", data),
   "session.login": (data) => post("/user/login/", data),
   "session.refresh": () => post("/user/refresh/", {}),
@@ -25,22 +27,22 @@ const COOKIE_BOUND = new Set(["user.register", "session.login", "session.refresh
 // Asking these twice does no harm, so an answer lost with the connection is asked for again.
 const REPEATABLE = new Set(["mobile.check", "captcha.new", "sms.watch"]);
 
-/** call(type, data) → the reply's data, or a Refusal. */
+/** call(type, data, signal) → the reply's data, or a Refusal; an aborted `signal` ends a request over REST. */
 export function makeCall(socket = null) {
-  return async (type, data = {}) => {
-    if (socket?.state !== "live" || COOKIE_BOUND.has(type)) return overRest(type, data);
+  return async (type, data = {}, signal = null) => {
+    if (socket?.state !== "live" || COOKIE_BOUND.has(type)) return overRest(type, data, signal);
     try {
       return await socket.ask(type, data);
     } catch (refusal) {
       if (refusal.code !== "connection_lost" || !REPEATABLE.has(type)) throw refusal;
-      return overRest(type, data);
+      return overRest(type, data, signal);
     }
   };
 }
 
-async function overRest(type, data) {
+async function overRest(type, data, signal) {
   try {
-    return await request(ROUTES[type](data));
+    return await request(ROUTES[type](data), signal);
   } catch (refusal) {
     return checkedAnyway(type, data, refusal);
   }
@@ -54,7 +56,7 @@ function checkedAnyway(type, { mobile }, refusal) {
   throw refusal;
 }
 
-async function request({ method, path, body, captcha }) {
+async function request({ method, path, body, captcha, wait = 0 }, signal) {
   const headers = { Accept: "application/json" };
   if (body) headers["Content-Type"] = "application/json";
   if (captcha) headers["X-Captcha"] = captcha;
@@ -63,11 +65,16 @@ async function request({ method, path, body, captcha }) {
     headers,
     body: body && JSON.stringify(body),
     cache: "no-store",
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: endOf(TIMEOUT_MS + wait * 1000, signal),
   }).catch(() => { throw connectionLost(); });
   const answer = await response.json().catch(() => null);
   if (response.ok) return answer;
   throw new Refusal({ ...(answer?.error ?? unreadable(response)), status: response.status });
+}
+
+function endOf(ms, signal) {
+  const late = AbortSignal.timeout(ms);
+  return signal ? AbortSignal.any([signal, late]) : late;
 }
 
 function unreadable(response) {

@@ -1,11 +1,11 @@
 // The SMS of this form: its countdown and its steps, kept across a reload, a second tab and a lost connection.
 
+import { LongPoll, WAIT_S } from "./poll.js";
 import { announce, t, waitText } from "./texts.js";
 import { Timeline } from "./timeline.js";
 
 export const SMS_KEY = "haoma.sms";
 const KEEP_MS = 10 * 60_000;
-const POLL_MS = { queued: 1_000, sending: 1_000, accepted: 2_000 };
 const LATE_TICK_MS = 2_500;
 
 export class Sms {
@@ -15,7 +15,12 @@ export class Sms {
   #blocked = new Map();
   #remaining = 0;
   #timer = null;
-  #poll = null;
+  #look = null;
+  #poll = new LongPoll({
+    ask: (signal) => this.#askForNews(signal),
+    heard: (state) => this.#onState(state),
+    over: (refusal) => this.#isOver(refusal),
+  });
 
   /** `changed()` is called whenever `waiting` or `transaction` may have changed. */
   constructor({ socket, call, purpose, button, timeline, attempts, changed }) {
@@ -50,6 +55,7 @@ export class Sms {
   begin(mobile, state) {
     this.#mobile = mobile;
     this.timeline.reset();
+    this.#poll.stop();
     this.#take(state);
     announce(t("page.sms_sent_said", { wait: waitText(this.#remaining) }));
   }
@@ -71,7 +77,7 @@ export class Sms {
       this.#take(state, { timely: false });
       return kept.mobile;
     } catch (refusal) {
-      if (refusal.code === "transaction_unknown") this.forget();
+      this.#isOver(refusal);
       return null;
     }
   }
@@ -84,15 +90,15 @@ export class Sms {
       const state = await this.call("sms.watch", { transaction });
       this.#onState(state, { timely });
     } catch (refusal) {
-      if (refusal.code === "transaction_unknown") this.forget();
-      else this.#planPoll();
+      if (!this.#isOver(refusal)) this.#listen();
     }
   }
 
   forget() {
     this.#state = this.#mobile = null;
     this.#remaining = 0;
-    clearTimeout(this.#poll);
+    clearTimeout(this.#look);
+    this.#poll.stop();
     this.timeline.reset();
     for (const store of [sessionStorage, localStorage]) write(store, null);
     this.#draw();
@@ -127,7 +133,7 @@ export class Sms {
     if (timely) this.timeline.remember(state);
     this.#keep();
     this.#run();
-    this.#planPoll();
+    this.#listen();
   }
 
   /** What is left by this page's own reckoning, from the two times the server gave. */
@@ -140,7 +146,7 @@ export class Sms {
     if (transaction !== this.#state?.transaction) return;
     Object.assign(this.#state, { resend_at, server_now, heardAt: Date.now() });
     this.#setRemaining(remaining);
-    this.#planPoll();
+    this.#listen();
   }
 
   #setRemaining(seconds) {
@@ -167,25 +173,37 @@ export class Sms {
   #onConnection() {
     if (!this.#state) return;
     this.#run();
+    this.#listen();
     if (this.socket.state === "live") this.resync();
-    else this.#planPoll();
   }
 
-  /** Live: only a look when a tick is overdue. Otherwise: politely, while there is something to learn. */
-  #planPoll() {
-    clearTimeout(this.#poll);
-    if (!this.#state || this.socket.state === "offline") return;
-    const live = this.socket.state === "live";
-    const leftMs = this.#own() * 1000;
-    const waits = [];
-    if (leftMs > 0 || (live && this.#remaining > 0)) waits.push(leftMs + LATE_TICK_MS);
-    if (!live && this.#isUnderWay(leftMs)) waits.push(POLL_MS[this.#state.status]);
-    if (waits.length) this.#poll = setTimeout(() => this.resync({ timely: true }), Math.min(...waits));
+  /** Live, what happens is pushed, and only an overdue tick is looked for; else the server is asked for news. */
+  #listen() {
+    clearTimeout(this.#look);
+    const { state } = this.socket;
+    this.#poll.keep(state !== "live" && state !== "offline" && this.#expectsNews());
+    const left = this.#state ? this.#own() : 0;
+    if (state === "offline" || !(left > 0 || (state === "live" && this.#remaining > 0))) return;
+    this.#look = setTimeout(() => this.resync({ timely: true }), left * 1000 + LATE_TICK_MS);
   }
 
-  #isUnderWay(leftMs) {
-    const { status } = this.#state;
-    return status in POLL_MS && (status !== "accepted" || leftMs > 0);
+  /** Until it is delivered, while its code is good: even a failed one may arrive after all. */
+  #expectsNews() {
+    if (!this.#state || this.#state.status === "delivered") return false;
+    const { expires_at, server_now, heardAt } = this.#state;
+    return expires_at - server_now > (Date.now() - heardAt) / 1000;
+  }
+
+  async #askForNews(signal) {
+    if (!this.#expectsNews()) this.#poll.stop();
+    const { transaction, seq } = this.#state;
+    return this.call("sms.watch", { transaction, after: seq, wait: WAIT_S }, signal);
+  }
+
+  #isOver({ code }) {
+    if (code !== "transaction_unknown") return false;
+    this.forget();
+    return true;
   }
 
   #draw() {
