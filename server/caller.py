@@ -1,6 +1,7 @@
 """Who is asking: made at the edge, passed to every operation, never looked up."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -20,7 +21,7 @@ class Watcher(Protocol):
 @dataclass(frozen=True, slots=True)
 class Caller:
     """One request's origin. `address` is the true client IP, `device` and `refresh` the values
-    of those cookies or ""."""
+    of those cookies or "", `left` is set when nobody waits for the answer any more."""
 
     address: str
     request_id: str
@@ -29,3 +30,4 @@ class Caller:
     refresh: str = ""
     transport: str = "rest"
     watcher: Watcher | None = None
+    left: asyncio.Event = field(default_factory=asyncio.Event)

@@ -89,7 +89,7 @@ async def watch_sms(services: Services, caller: Caller, data: Data) -> Reply:
     await services.limits.charge_address("sms.watch", caller.address)
     if caller.watcher is not None:
         return Reply(await services.countdowns.watch(caller.watcher, data["transaction"]))
-    return Reply(await services.polls.state(data["transaction"], after=data["after"], wait_s=data["wait"]))
+    return Reply(await services.polls.state(**data, over=caller.left))
 
 
 async def register_user(services: Services, caller: Caller, data: Data) -> Reply:
@@ -250,9 +250,6 @@ class Dispatcher:
                 return await self._run(operation, caller, data)
         except AppError as fault:
             outcome = fault.code
-            raise
-        except asyncio.CancelledError:
-            outcome = "left"  # Nobody waits for the answer any more.
             raise
         finally:
             self._running -= 1

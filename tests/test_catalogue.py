@@ -69,9 +69,11 @@ def test_every_fault_of_a_field_has_a_text() -> None:
 
 
 def test_every_sms_has_its_texts() -> None:
-    """One per purpose, and one per reason for a failure."""
+    """One per purpose, and one per reason for a failure, which is documented too."""
     assert keys_with("sms.text.") == set(SMS_PURPOSES)
     assert keys_with("sms.reason.") == set(SMS_REASONS)
+    page = (ROOT / "docs" / "realtime.md").read_text(encoding="utf-8")
+    assert {reason for reason in SMS_REASONS if f"| `{reason}` |" not in page} == set()
 
 
 def test_every_setting_is_documented() -> None:

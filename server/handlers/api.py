@@ -1,6 +1,7 @@
 """Any operation over REST."""
 
 import asyncio
+import dataclasses
 import re
 from typing import Any
 
@@ -27,7 +28,7 @@ class ApiHandler(HttpHandler):
         self.path_pattern = path
         self._operations = operations
         self._page = page
-        self._reading: asyncio.Task[None] | None = None
+        self._left = asyncio.Event()
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
@@ -50,22 +51,20 @@ class ApiHandler(HttpHandler):
         return sorted({*self._operations, *(["GET"] if self._page else [])})
 
     async def get(self, **path: str) -> None:
-        self._reading = asyncio.current_task()
         await self._answer(path)
 
     async def post(self, **path: str) -> None:
         await self._answer(path)
 
     def on_connection_close(self) -> None:
-        """Who asked has left. A GET changes nothing, so it need not be finished; anything else is."""
+        """Who asked has left. What they asked for is done all the same, but not waited for."""
         super().on_connection_close()
-        if self._reading:
-            self._reading.cancel()
+        self._left.set()
 
     async def _answer(self, path: dict[str, str]) -> None:
         operation = self._operations[self.request.method or ""]
         assert operation.rest is not None
-        caller = self.make_caller("rest")
+        caller = dataclasses.replace(self.make_caller("rest"), left=self._left)
         reply = await self.dispatcher.run(operation, caller, self._read(operation) | path)
         if operation.rest.judge:
             operation.rest.judge(reply.data)

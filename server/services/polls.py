@@ -13,9 +13,9 @@ POLLS_MAX = 10_000
 class _Poll:
     """One request that waits. To the countdowns it is a page like any other."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, after: int, over: asyncio.Event) -> None:
         self._after = after
-        self.over = asyncio.Event()
+        self.over = over
 
     def push(self, kind: str, data: dict[str, Any]) -> None:
         """Only a newer state is worth an answer: the page draws its countdown by itself."""
@@ -40,24 +40,22 @@ class PollService:
         metrics.polls.set_function(lambda: len(self._waiting))
         self._room = POLLS_MAX
 
-    async def state(self, transaction: str, *, after: int, wait_s: float) -> dict[str, Any]:
-        """The state as soon as its `seq` is over `after`, or as it is after `wait_s`.
+    async def state(self, transaction: str, *, after: int, wait: int, over: asyncio.Event) -> dict[str, Any]:
+        """The state as soon as its `seq` is greater than `after`; as it is after `wait` s, or when `over` is set.
 
         AppError `transaction_unknown`; StoreUnavailable if the state cannot be read.
         """
-        if wait_s and len(self._waiting) < self._room:
-            await self._wait(transaction, after, wait_s)
+        if wait and len(self._waiting) < self._room:
+            await self._wait(transaction, _Poll(after, over), wait)
         # Read afresh: a page counts down from the times in the answer.
         return await self._codes.require_state(transaction)
 
-    async def _wait(self, transaction: str, after: int, wait_s: float) -> None:
-        poll = _Poll(after)
+    async def _wait(self, transaction: str, poll: _Poll, wait_s: float) -> None:
         self._waiting.add(poll)
         try:
-            state = await self._countdowns.watch(poll, transaction)
-            if state["seq"] <= after:
-                async with asyncio.timeout(wait_s):
-                    await poll.over.wait()
+            poll.push("sms.state", await self._countdowns.watch(poll, transaction))
+            async with asyncio.timeout(wait_s):
+                await poll.over.wait()
         except TimeoutError:
             pass
         finally:

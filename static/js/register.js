@@ -39,7 +39,7 @@ function onSmsChanged() {
   sendCode.disabled = !number.sendable || waiting;
   const soon = number.status === "free" || number.status === "unknown";
   if (soon && !waiting && !number.held) captcha.prepare();
-  if (sms.failed && byId("sms_code-verdict").dataset.state === "ok") setVerdict(code, "hint");
+  if (sms.inTrouble && byId("sms_code-verdict").dataset.state === "ok") setVerdict(code, "hint");
 }
 
 function showCaptcha(state) {

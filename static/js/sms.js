@@ -36,8 +36,11 @@ export class Sms {
     return this.#isCurrent() ? this.#state.transaction : undefined;
   }
 
-  get failed() {
-    return this.#isCurrent() && this.#state.status === "failed";
+  /** Whether this SMS met with trouble and is not on its way to the phone now. */
+  get inTrouble() {
+    if (!this.#isCurrent()) return false;
+    const { status, attempt } = this.#state;
+    return status === "failed" || (status === "sending" && attempt > 1);
   }
 
   /** Seconds until this number may be sent to (again). */
@@ -210,7 +213,7 @@ export class Sms {
     const current = this.#isCurrent();
     this.#drawButton(current);
     if (current) this.timeline.show(this.#state);
-    else this.timeline.element.hidden = true;
+    else this.timeline.hide();
     this.#drawAttempts(current ? this.#state.attempts_left : 5);
     this.changed();
   }

@@ -1,6 +1,7 @@
 """The states of the pages that everybody must be able to see and use."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from playwright.async_api import expect
 
@@ -55,6 +56,51 @@ async def register_failed(visitor: Visitor, stack: Stack, query: str) -> None:
     await expect(visitor.page.locator("#degraded")).to_be_visible()
 
 
+async def tell_state(stack: Stack, **changes: Any) -> None:
+    """Push the SMS's state to all pages, changed, as a later one: what a slow carrier would make of it."""
+    for watch in [*stack.services.countdowns._watches.values()]:
+        watch.state = watch.state | {"seq": watch.state["seq"] + 1} | changes
+        for watcher in [*watch.watchers]:
+            watcher.push("sms.state", watch.state)
+
+
+async def begin_sms(visitor: Visitor, stack: Stack, query: str) -> RegisterPage:
+    """The provider has it and does not answer."""
+    stack.provider.gate.clear()
+    await register_empty(visitor, stack, query)
+    form = RegisterPage(visitor.page)
+    await form.fill(MOBILE, PASSWORD)
+    await form.send_code()
+    await expect(form.step("sending")).to_have_attribute("data-state", "active")
+    return form
+
+
+async def register_second_try(visitor: Visitor, stack: Stack, query: str) -> None:
+    """The first try did not get through."""
+    form = await begin_sms(visitor, stack, query)
+    await tell_state(stack, attempt=2)
+    await expect(form.step("sending")).to_have_attribute("data-tries", "2")
+
+
+async def register_accepted_long_ago(visitor: Visitor, stack: Stack, query: str) -> None:
+    """The carrier has it, after a second try, and nothing more is heard."""
+    form = await begin_sms(visitor, stack, query)
+    (watch,) = stack.services.countdowns._watches.values()
+    await tell_state(stack, status="accepted", attempt=2)
+    await tell_state(stack, server_now=watch.state["server_now"] + 21)
+    await expect(form.hint).to_be_visible()
+
+
+async def register_undelivered(visitor: Visitor, stack: Stack, query: str) -> None:
+    """The carrier took it, the phone did not get it, and one may send again."""
+    form = await begin_sms(visitor, stack, query)
+    await tell_state(stack, status="accepted")
+    (watch,) = stack.services.countdowns._watches.values()
+    now, text = watch.state["server_now"], {"code": "undelivered"}
+    await tell_state(stack, status="failed", reason=text, can_resend=True, resend_at=now)
+    await expect(form.send).to_be_enabled()
+
+
 async def login(visitor: Visitor, stack: Stack, query: str) -> None:
     """Refused."""
     visitor.expects("401 /user/login/")
@@ -101,6 +147,9 @@ STATES: tuple[Reach, ...] = (
     register_with_errors,
     register_counting,
     register_failed,
+    register_second_try,
+    register_accepted_long_ago,
+    register_undelivered,
     login,
     home_signed_out,
     home_signed_in,

@@ -88,6 +88,8 @@ class RegisterPage:
         self.message = page.locator("#form-message")
         self.captcha = page.locator("#captcha-status")
         self.timeline = page.locator("#sms-timeline")
+        self.note = page.locator(".timeline-note")
+        self.hint = page.locator(".timeline-hint")
         self.attempts = page.locator("#attempts")
 
     def verdict(self, field: str) -> Locator:
