@@ -11,7 +11,7 @@ from server.edge import Edge
 from server.handlers.api import ApiHandler
 from server.handlers.base import BaseHandler
 from server.handlers.health import HealthHandler, KeysHandler, MetricsHandler, ReadyHandler
-from server.handlers.inbox import InboxJsonHandler, InboxSocket
+from server.handlers.inbox import InboxJsonHandler, InboxPage, InboxSocket, SandboxHandler
 from server.handlers.page_socket import OpenSockets, PageSocket
 from server.handlers.pages import MovedHandler, NotFoundPage, PageHandler, StaticHandler
 from server.handlers.receipts import ReceiptsHandler
@@ -36,7 +36,6 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         "development": settings.development,
     }
     pages = {"/": "home", "/register": "register", "/login": "login"}
-    pages |= {"/dev/inbox": "inbox"} if settings.development else {}
     routes: list[Any] = [
         *[(path, PageHandler, basics | {"page": page, "config": config}) for path, page in pages.items()],
         *[(f"{path}/", MovedHandler, basics | {"url": path}) for path in ("/register", "/login")],
@@ -51,7 +50,12 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         (r"/\.well-known/jwks\.json", KeysHandler, basics),
     ]
     if settings.development:
-        routes += [(r"/dev/inbox\.json", InboxJsonHandler, basics), (r"/dev/inbox/ws", InboxSocket, basics)]
+        routes += [
+            (r"/dev/inbox", InboxPage, basics | {"page": "inbox", "config": config}),
+            (r"/dev/inbox\.json", InboxJsonHandler, basics),
+            (r"/dev/inbox/ws", InboxSocket, basics),
+            (r"/dev/sandbox/", SandboxHandler, basics),
+        ]
     return Application(
         routes,
         default_handler_class=NotFoundPage,

@@ -30,13 +30,14 @@ from server.services.outbox import OutboxService
 from server.services.passwords import PasswordService
 from server.services.receipts import ReceiptService
 from server.services.polls import PollService
+from server.services.sandbox import SandboxService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
 from server.services.steps import StepService
 from server.settings import SANDBOXES, SECRETS, Settings, SettingsFault
 from server.sms.http import VendorHttp
 from server.sms.options import OptionFault
-from server.sms.provider import SmsProvider
+from server.sms.provider import Receipt, SmsProvider
 from server.sms.router import Route, Router
 from server.sms.routes import make_routes
 from server.sms.sandbox import Sandbox
@@ -54,6 +55,7 @@ from server.stores.outbox import OutboxStore
 from server.stores.providers import MessageStore, ProviderStore
 from server.stores.redis import Redis
 from server.stores.registry import RegistryStore
+from server.stores.sandbox import SandboxStore
 from server.stores.sessions import SessionStore
 from server.stores.users import DuplicateMobiles, UserStore
 from server.tags import Tagger
@@ -116,6 +118,8 @@ async def open_services(
         inbox = InboxService(
             store=InboxStore(redis), ring=code_ring, events=events, clock=clock, site_name=settings.site_name
         )
+        panel = SandboxService(store=SandboxStore(redis), events=events, clock=clock)
+        stack.push_async_callback(panel.aclose)
         code_store = CodeStore(redis, rules)
         codes = CodeService(
             store=code_store,
@@ -160,8 +164,19 @@ async def open_services(
         )
         codes.on_used(conversion.verified)
         jobs = JobStore(redis)
+
+        async def report(provider: str, found: list[Receipt]) -> None:
+            """The sandboxes' receipts come from within."""
+            await receipts.take(provider, found)
+
+        sandboxes = {
+            name: Sandbox(inbox, panel, clock, report, name=name, scripted=settings.development and name == "sandbox")
+            for name in SANDBOXES
+        }
+        for sandbox in sandboxes.values():
+            stack.push_async_callback(sandbox.aclose)
         if not routes:
-            routes = await stack.enter_async_context(_open_routes(settings, clock, {"sandbox": Sandbox(inbox)}))
+            routes = await stack.enter_async_context(_open_routes(settings, clock, sandboxes))
         router = Router(routes)
         steps = StepService(codes=code_store, outbox=outbox, metrics=metrics)
         receipts = ReceiptService(
@@ -223,6 +238,7 @@ async def open_services(
             delivery=delivery,
             health=health,
             inbox=inbox if settings.development else None,
+            sandbox=panel if settings.development else None,
             limits=limits,
             mobiles=mobiles,
             receipts=receipts,
@@ -250,8 +266,9 @@ async def open_services(
         for running in (courier, worker, countdowns, mobiles, health):
             await running.start()
             stack.push_async_callback(running.aclose)
-        if services.inbox:
+        if services.inbox and services.sandbox:
             await services.inbox.start()
+            await services.sandbox.start()
         yield services
 
 

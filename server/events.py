@@ -26,6 +26,7 @@ class topics:  # noqa: N801 (a namespace)
 
     MOBILES = "events:mobiles"
     INBOX = "events:inbox"
+    SANDBOX = "events:sandbox"
 
     @staticmethod
     def sms(transaction: str) -> str:

@@ -266,7 +266,7 @@ class Dispatcher:
         except AppError:
             raise
         except ValidationError as fault:
-            raise _field_faults(fault) from None
+            raise field_faults(fault) from None
         except StoreUnavailable as fault:
             _log.warning("operation.store_unavailable", operation=operation.name, why=str(fault))
             raise AppError("unavailable", retry_after=1) from None
@@ -278,7 +278,7 @@ class Dispatcher:
             raise AppError("internal_error") from None
 
 
-def _field_faults(fault: ValidationError) -> AppError:
+def field_faults(fault: ValidationError) -> AppError:
     """All faults at once; a bad mobile names the whole error."""
     messages: dict[str, Any] = fault.normalized_messages()  # type: ignore[no-untyped-call]
     fields = {str(name)[:64]: _flat(found) for name, found in messages.items()}

@@ -17,7 +17,8 @@ from server.fixed_codes import FixedCodes, FixedCodesFault, parse_fixed_codes
 from server.keys import KeyFault, KeyRing, development_keys, parse_ring
 
 COMING = ("PROCESSES", "TERMS_URL", "PRIVACY_URL", "NEXT_URLS")
-SANDBOXES = {"sandbox"}
+# The second never fails, so that failing over can be tried without any vendor.
+SANDBOXES = ("sandbox", "sandbox2")
 SECRETS = ("CODE_KEYS", "TOKEN_KEYS", "PASSWORD_PEPPERS")
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
@@ -219,7 +220,7 @@ def _judge_production(settings: Settings) -> None:
             raise SettingsFault(f"{name} is missing; production makes no secrets of its own.")
     if urlsplit(settings.site_url).scheme != "https":
         raise SettingsFault("SITE_URL is missing or not https://; production needs the address people reach.")
-    if set(settings.sms_providers) <= SANDBOXES:
+    if set(settings.sms_providers) <= {*SANDBOXES}:
         raise SettingsFault("SMS_PROVIDERS names no real provider; the sandbox alone sends nothing.")
     if settings.captcha_provider == "none":
         raise SettingsFault("CAPTCHA_PROVIDER=none is for tests; production needs a captcha.")

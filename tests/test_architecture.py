@@ -48,8 +48,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 BESIDES: dict[str, set[str]] = {
     "services.courier": {"i18n", "jobs", "sms.provider", "sms.router"},
     "services.receipts": {"sms.provider", "sms.router"},
-    "services.inbox": {"i18n", "sms.provider"},
-    "handlers.inbox": {"schemas.envelope"},
+    "services.inbox": {"i18n", "sms.faults", "sms.provider"},
+    "services.sandbox": {"sms.faults", "sms.provider"},
+    "schemas.sandbox": {"sms.faults"},
+    "sms.sandbox": {"clock", "tasks"},
+    "handlers.frames": {"schemas.envelope"},
+    "handlers.inbox": {"schemas.envelope", "schemas.sandbox", "services", "services.inbox", "services.sandbox"}
+    | {"sms.faults"},
     "handlers.page_socket": {"schemas.code", "schemas.envelope", "schemas.events"},
     "handlers.api": {"services.sessions"},
 }

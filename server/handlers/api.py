@@ -5,7 +5,6 @@ import dataclasses
 import re
 from typing import Any
 
-from server import strict_json
 from server.edge import Edge
 from server.errors import AppError
 from server.handlers.base import HttpHandler
@@ -13,7 +12,6 @@ from server.i18n import localised
 from server.operations import Dispatcher, Operation, Reply
 from server.services.sessions import IDLE_S
 
-_JSON = re.compile(r"application/json(?:\s*;\s*charset=utf-8)?", re.ASCII | re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -42,8 +40,8 @@ class ApiHandler(HttpHandler):
                 self.redirect(self._page + (f"?{self.request.query}" if self.request.query else ""))
                 return
             raise AppError("method_not_allowed")
-        if self.request.method == "POST" and not _JSON.fullmatch(self.request.headers.get("Content-Type", "")):
-            raise AppError("unsupported_media_type")
+        if self.request.method == "POST":
+            self.require_json_type()
         if self._operations[self.request.method].uses_cookie:
             self._require_own_origin()
 
@@ -76,10 +74,7 @@ class ApiHandler(HttpHandler):
     def _read(self, operation: Operation) -> dict[str, Any]:
         if self.request.method == "GET":
             return self._read_query(operation)
-        try:
-            return strict_json.loads(bytes(self.body))
-        except ValueError:
-            raise AppError("json_invalid") from None
+        return self.read_json()
 
     def _read_query(self, operation: Operation) -> dict[str, Any]:
         """Declared fields only; numbers are written in digits there. `lang` is nobody's field."""

@@ -10,6 +10,7 @@ from tornado.iostream import StreamBufferFullError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from server import strict_json
 from server.caller import Caller
 from server.edge import Edge
 from server.errors import AppError
@@ -20,6 +21,7 @@ from server.operations import Dispatcher
 _log = get_log(__name__)
 HEADERS_MAX_BYTES = 8 * 1024
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
+_JSON = re.compile(r"application/json(?:\s*;\s*charset=utf-8)?", re.ASCII | re.IGNORECASE)
 DEVICE_COOKIE = "device"
 _HTTP_CODES = {
     404: "not_found",
@@ -144,6 +146,18 @@ class HttpHandler(BaseHandler):
         await super().prepare()
         if _content_length(self.request.headers.get("Content-Length", "0")) > self.body_max_bytes:
             raise AppError("payload_too_large")
+
+    def require_json_type(self) -> None:
+        """AppError `unsupported_media_type` unless the body calls itself JSON, which no foreign form can do."""
+        if not _JSON.fullmatch(self.request.headers.get("Content-Type", "")):
+            raise AppError("unsupported_media_type")
+
+    def read_json(self) -> dict[str, Any]:
+        """The object in the body; AppError `json_invalid`."""
+        try:
+            return strict_json.loads(bytes(self.body))
+        except ValueError:
+            raise AppError("json_invalid") from None
 
     def data_received(self, chunk: bytes) -> None:
         """Part of a body; Tornado closes a connection whose answer came before its body ended."""

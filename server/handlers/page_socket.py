@@ -5,25 +5,24 @@ import dataclasses
 import random
 from typing import Any
 
-from marshmallow import Schema, ValidationError
+from marshmallow import Schema
 
-from server import strict_json
 from server.caller import Caller
 from server.edge import Edge
 from server.errors import AppError
 from server.handlers.base import SocketHandler
+from server.handlers.frames import parse_frame, read_request
 from server.i18n import error_body, localised
 from server.operations import OPERATIONS, Dispatcher
 from server.rates import SOCKET_CHECKS, SOCKET_FLOOD, SOCKET_MESSAGES, LocalRate
 from server.schemas.code import CountdownTick, SmsState
-from server.schemas.envelope import Envelope, frame, readable_id
+from server.schemas.envelope import frame, readable_id
 from server.schemas.events import Closing, MobileChanged, StoreHealth
 
 FIRST_MESSAGE_S = 10
 IDLE_S = 600
 WRITE_BUFFER_MAX = 256 * 1024
 SOCKETS_MAX = 10_000
-_ENVELOPE = Envelope()
 _PUSHES: dict[str, Schema] = {
     "mobile.taken": MobileChanged(),
     "mobile.freed": MobileChanged(),
@@ -113,10 +112,10 @@ class PageSocket(SocketHandler):
         caller = self._next_caller()
         frame_id: int | str | None = None
         try:
-            raw = _parse(message)
+            raw = parse_frame(message)
             frame_id = readable_id(raw or {})
             self._messages.charge()
-            kind, data = await self._answer(_read(raw), caller)
+            kind, data = await self._answer(read_request(raw), caller)
         except AppError as fault:
             kind, data = "error", error_body(fault, caller.locale, caller.request_id)
         self.send_frame(frame(kind, frame_id, data))
@@ -178,21 +177,3 @@ class PageSocket(SocketHandler):
             self.close(4408, "idle")
             return
         self._patience = self._loop.call_later(self._patience_s - silent_s, self._close_idle)
-
-
-def _parse(message: str) -> dict[str, Any] | None:
-    """The object in a frame, or None: even what is none counts against the rate."""
-    try:
-        return strict_json.loads(message)
-    except ValueError:
-        return None
-
-
-def _read(raw: dict[str, Any] | None) -> dict[str, Any]:
-    if raw is None:
-        raise AppError("json_invalid")
-    try:
-        request: dict[str, Any] = _ENVELOPE.load(raw)
-    except ValidationError:
-        raise AppError("request_invalid") from None
-    return request

@@ -72,12 +72,12 @@ class Flag(fields.Boolean):
 
 
 class Count(fields.Integer):
-    """A whole number from 0 to `most`."""
+    """A whole number from `least` to `most`."""
 
     default_error_messages = _FAULTS
 
-    def __init__(self, *, most: int = 999_999_999, **options: Any) -> None:
-        super().__init__(strict=True, validate=validate.Range(0, most, error="field.invalid"), **options)
+    def __init__(self, *, least: int = 0, most: int = 999_999_999, **options: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(least, most, error="field.invalid"), **options)
 
 
 class Mobile(Text):

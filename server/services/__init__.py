@@ -17,13 +17,14 @@ from server.services.limits import LimitService
 from server.services.mobiles import MobileService
 from server.services.receipts import ReceiptService
 from server.services.polls import PollService
+from server.services.sandbox import SandboxService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
 
 
 @dataclass(frozen=True)
 class Services:
-    """All that operations may use. `inbox` is None outside development."""
+    """All that operations may use. `inbox` and `sandbox` are None outside development."""
 
     accounts: AccountService
     budget: BudgetService
@@ -37,6 +38,7 @@ class Services:
     mobiles: MobileService
     receipts: ReceiptService
     polls: PollService
+    sandbox: SandboxService | None
     sending: SendService
     sessions: SessionService
     countdowns: CountdownService

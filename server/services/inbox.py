@@ -1,6 +1,7 @@
 """The sandbox's phone: what was sent, with codes worked out at the moment of looking. Development only."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from server.clock import Clock
@@ -8,6 +9,7 @@ from server.events import EventBus, topics
 from server.i18n import text
 from server.keys import KeyRing
 from server.services.otp import derive_code
+from server.sms.faults import Tried
 from server.sms.provider import Sms
 from server.stores.inbox import InboxStore
 
@@ -41,9 +43,9 @@ class InboxService:
         for listener in [*self._listeners]:
             listener(self.show(data["message"]))
 
-    async def add(self, sms: Sms) -> None:
+    async def add(self, sms: Sms, tried: Tried) -> None:
         """Keep a message and tell the open inboxes; the same id again changes nothing."""
-        message = {name: getattr(sms, name) for name in _KEPT} | {"at": self._clock.now()}
+        message = {name: getattr(sms, name) for name in _KEPT} | asdict(tried) | {"at": self._clock.now()}
         if await self._store.add(message):
             await self._events.publish(topics.INBOX, message=message)
 
@@ -69,4 +71,7 @@ class InboxService:
             "code": code,
             "transaction": message["transaction"],
             "at": message["at"],
+            "provider": message["provider"],
+            "attempt": message["attempt"],
+            "fault": message["fault"],
         }

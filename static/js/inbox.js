@@ -1,6 +1,7 @@
-// The development phone: every SMS the sandbox "sent", live.
+// The development phone: every SMS the sandbox "sent", live, and the panel of its faults.
 
 import { showConnection } from "./connection.js";
+import { Panel, wayOf } from "./faults.js";
 import { byId } from "./fields.js";
 import { PageSocket } from "./socket.js";
 import { announce, t, timeText } from "./texts.js";
@@ -29,12 +30,14 @@ function drawEmpty() {
   byId("inbox-empty").hidden = list.children.length > 0;
 }
 
-function bubbleOf({ id, mobile, text, code, at }) {
+function bubbleOf(message) {
+  const { id, mobile, text, code, at } = message;
   const bubble = template.content.cloneNode(true).firstElementChild;
   bubble.dataset.id = id;
   bubble.querySelector(".bubble-to").textContent = mobile;
   bubble.querySelector("time").textContent = timeText(at);
   bubble.querySelector(".bubble-text").textContent = text;
+  bubble.querySelector(".bubble-way").textContent = wayOf(message);
   const copy = bubble.querySelector(".copy");
   copy.hidden = !code;
   copy.dataset.code = code;
@@ -64,6 +67,7 @@ async function copyText(text, copy) {
   }
 }
 
+new Panel(socket);
 showConnection(socket, { fallback: false });
 socket.on("inbox.snapshot", onSnapshot);
 socket.on("inbox.message", onMessage);

@@ -134,11 +134,16 @@ async def error_page(visitor: Visitor, stack: Stack, query: str) -> None:
 
 
 async def inbox(visitor: Visitor, stack: Stack, query: str) -> None:
-    """With two messages."""
+    """With two messages, one that was refused, and a fault that is played until it is switched off."""
+    assert stack.services.sandbox is not None
     await visitor.open("/dev/inbox" + query)
     await request_sms(stack)
-    await request_sms(stack, "15400000002")
+    await request_sms(stack, "15400009007")
+    await request_sms(stack, "15400009009")
     await expect(visitor.page.locator(".bubble")).to_have_count(2)
+    await expect(visitor.page.locator("#tries tr")).to_have_count(3)
+    await stack.services.sandbox.set("limit_service", None)
+    await expect(visitor.page.locator("#fault-now")).to_have_attribute("data-state", "rest")
 
 
 Reach = Callable[[Visitor, Stack, str], Awaitable[None]]
