@@ -57,11 +57,35 @@ async def register_failed(visitor: Visitor, stack: Stack, query: str) -> None:
 
 
 async def tell_state(stack: Stack, **changes: Any) -> None:
-    """Push the SMS's state to all pages, changed, as a later one: what a slow carrier would make of it."""
+    """Push the SMS's state to all pages, changed, as a later one: as if time had passed, say."""
     for watch in [*stack.services.countdowns._watches.values()]:
         watch.state = watch.state | {"seq": watch.state["seq"] + 1} | changes
         for watcher in [*watch.watchers]:
             watcher.push("sms.state", watch.state)
+
+
+async def move_sms(stack: Stack, transaction: str, status: str, *, attempt: int = 1, reason: str = "") -> None:
+    """Bring the SMS to a step, as a provider or its receipt would: recorded first, then told."""
+    group = f"{{{transaction[:8]}}}"
+    key = f"sms:{group}:tx:{transaction}"
+    if status == "failed":
+        name = await stack.redis.call("HGET", key, "mobile_name")
+        await stack.redis.call("DEL", f"sms:{group}:interval:{name}")
+    await stack.redis.call("HSET", key, "status", status, "attempt", attempt, "reason", reason)
+    await stack.redis.call("HINCRBY", key, "seq", 1)
+    await stack.redis.call("PUBLISH", f"events:sms:{transaction[:8]}", "{}")
+
+
+async def seconds_pass(stack: Stack, seconds: int) -> None:
+    """Tell the pages the same state, so much later."""
+    (watch,) = stack.services.countdowns._watches.values()
+    await tell_state(stack, server_now=watch.state["server_now"] + seconds)
+
+
+async def transaction_of(visitor: Visitor) -> str:
+    """The one that the page keeps."""
+    kept = await visitor.page.evaluate("() => JSON.parse(sessionStorage.getItem('haoma.sms')).transaction")
+    return str(kept)
 
 
 async def begin_sms(visitor: Visitor, stack: Stack, query: str) -> RegisterPage:
@@ -78,26 +102,25 @@ async def begin_sms(visitor: Visitor, stack: Stack, query: str) -> RegisterPage:
 async def register_second_try(visitor: Visitor, stack: Stack, query: str) -> None:
     """The first try did not get through."""
     form = await begin_sms(visitor, stack, query)
-    await tell_state(stack, attempt=2)
+    await move_sms(stack, await transaction_of(visitor), "sending", attempt=2)
     await expect(form.step("sending")).to_have_attribute("data-tries", "2")
 
 
 async def register_accepted_long_ago(visitor: Visitor, stack: Stack, query: str) -> None:
     """The carrier has it, after a second try, and nothing more is heard."""
     form = await begin_sms(visitor, stack, query)
-    (watch,) = stack.services.countdowns._watches.values()
-    await tell_state(stack, status="accepted", attempt=2)
-    await tell_state(stack, server_now=watch.state["server_now"] + 21)
+    await move_sms(stack, await transaction_of(visitor), "accepted", attempt=2)
+    await expect(form.step("accepted")).to_have_attribute("data-state", "active")
+    await seconds_pass(stack, 21)
     await expect(form.hint).to_be_visible()
 
 
 async def register_undelivered(visitor: Visitor, stack: Stack, query: str) -> None:
     """The carrier took it, the phone did not get it, and one may send again."""
     form = await begin_sms(visitor, stack, query)
-    await tell_state(stack, status="accepted")
-    (watch,) = stack.services.countdowns._watches.values()
-    now, text = watch.state["server_now"], {"code": "undelivered"}
-    await tell_state(stack, status="failed", reason=text, can_resend=True, resend_at=now)
+    transaction = await transaction_of(visitor)
+    await move_sms(stack, transaction, "accepted")
+    await move_sms(stack, transaction, "failed", reason="undelivered")
     await expect(form.send).to_be_enabled()
 
 

@@ -105,16 +105,19 @@ async def test_only_json_sets_faults(stack: Stack) -> None:
 
 async def test_a_fault_set_at_one_process_is_met_at_the_other(tmp_path: Path) -> None:
     """And both panels see it being used up."""
-    async with servers(tmp_path / "var", 2) as (one, other):
-        async with panel_at(one.port) as here, panel_at(other.port) as there:
-            await here.ask("sandbox.set", fault="permanent", count=1)
-            page = await PageClient.open(other.port)
-            await page.ask("sms.send", mobile=MOBILE, purpose="register")
-            for panel in (here, there):
-                tried = (await panel.next_event("sandbox.tried"))["data"]
-                assert (tried["mobile"], tried["fault"], tried["outcome"]) == (MOBILE, "permanent", "permanent")
-            assert (await there.ask("sandbox.set", fault="none"))["data"] == {"fault": "none", "left": None}
-            await page.close()
+    async with (
+        servers(tmp_path / "var", 2) as (one, other),
+        panel_at(one.port) as here,
+        panel_at(other.port) as there,
+    ):
+        await here.ask("sandbox.set", fault="permanent", count=1)
+        page = await PageClient.open(other.port)
+        await page.ask("sms.send", mobile=MOBILE, purpose="register")
+        for panel in (here, there):
+            tried = (await panel.next_event("sandbox.tried"))["data"]
+            assert (tried["mobile"], tried["fault"], tried["outcome"]) == (MOBILE, "permanent", "permanent")
+        assert (await RestClient(one.port).get("/dev/sandbox/")).body == {"fault": "none", "left": None}
+        await page.close()
 
 
 async def test_none_of_it_exists_in_production(stack: Stack) -> None:
