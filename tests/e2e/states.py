@@ -1,7 +1,6 @@
 """The states of the pages that everybody must be able to see and use."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from playwright.async_api import expect
 
@@ -56,14 +55,6 @@ async def register_failed(visitor: Visitor, stack: Stack, query: str) -> None:
     await expect(visitor.page.locator("#degraded")).to_be_visible()
 
 
-async def tell_state(stack: Stack, **changes: Any) -> None:
-    """Push the SMS's state to all pages, changed, as a later one: as if time had passed, say."""
-    for watch in [*stack.services.countdowns._watches.values()]:
-        watch.state = watch.state | {"seq": watch.state["seq"] + 1} | changes
-        for watcher in [*watch.watchers]:
-            watcher.push("sms.state", watch.state)
-
-
 async def move_sms(stack: Stack, transaction: str, status: str, *, attempt: int = 1, reason: str = "") -> None:
     """Bring the SMS to a step, as a provider or its receipt would: recorded first, then told."""
     group = f"{{{transaction[:8]}}}"
@@ -72,14 +63,19 @@ async def move_sms(stack: Stack, transaction: str, status: str, *, attempt: int 
         name = await stack.redis.call("HGET", key, "mobile_name")
         await stack.redis.call("DEL", f"sms:{group}:interval:{name}")
     await stack.redis.call("HSET", key, "status", status, "attempt", attempt, "reason", reason)
-    await stack.redis.call("HINCRBY", key, "seq", 1)
+    await tell_change(stack, transaction)
+
+
+async def seconds_pass(stack: Stack, transaction: str, seconds: int) -> None:
+    """It is so much later, and the pages are told how their SMS stands."""
+    stack.clock.advance(seconds)
+    await tell_change(stack, transaction)
+
+
+async def tell_change(stack: Stack, transaction: str) -> None:
+    """What an SMS is now is news."""
+    await stack.redis.call("HINCRBY", f"sms:{{{transaction[:8]}}}:tx:{transaction}", "seq", 1)
     await stack.redis.call("PUBLISH", f"events:sms:{transaction[:8]}", "{}")
-
-
-async def seconds_pass(stack: Stack, seconds: int) -> None:
-    """Tell the pages the same state, so much later."""
-    (watch,) = stack.services.countdowns._watches.values()
-    await tell_state(stack, server_now=watch.state["server_now"] + seconds)
 
 
 async def transaction_of(visitor: Visitor) -> str:
@@ -109,9 +105,10 @@ async def register_second_try(visitor: Visitor, stack: Stack, query: str) -> Non
 async def register_accepted_long_ago(visitor: Visitor, stack: Stack, query: str) -> None:
     """The carrier has it, after a second try, and nothing more is heard."""
     form = await begin_sms(visitor, stack, query)
-    await move_sms(stack, await transaction_of(visitor), "accepted", attempt=2)
+    transaction = await transaction_of(visitor)
+    await move_sms(stack, transaction, "accepted", attempt=2)
     await expect(form.step("accepted")).to_have_attribute("data-state", "active")
-    await seconds_pass(stack, 21)
+    await seconds_pass(stack, transaction, 21)
     await expect(form.hint).to_be_visible()
 
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 
 import pytest
-from playwright.async_api import Page, Request, expect
+from playwright.async_api import Request, expect
 
 from tests.conftest import Stack
 from tests.e2e.conftest import Start, Visit
@@ -99,18 +99,16 @@ async def test_a_long_wait_gets_a_calm_word(stack: Stack, visit: Visit) -> None:
     """After 5 s of sending and after 20 s without a receipt, no sooner; it goes when it is over."""
     visitor = await visit(stack, None)
     form = await begin_sms(visitor, stack, "")
-    await expect(form.hint).to_be_hidden()
-    await seconds_pass(stack, 6)
-    await expect(form.hint).to_have_text("比平时慢一点，仍在发送，请稍候，不用重复点击。")
     transaction = await transaction_of(visitor)
+    await expect(form.hint).to_be_hidden()
+    await seconds_pass(stack, transaction, 6)
+    await expect(form.hint).to_have_text("比平时慢一点，仍在发送，请稍候，不用重复点击。")
     await move_sms(stack, transaction, "accepted")
-    await move_sms(stack, transaction, "accepted")  # over the `seq` of the state that was made up
     await expect(form.step("accepted")).to_have_attribute("data-state", "active")
     await expect(form.hint).to_be_hidden()
-    await seconds_pass(stack, 21)
+    await seconds_pass(stack, transaction, 21)
     await expect(form.hint).to_contain_text("运营商已接收，通常几秒内到达。")
-    for _ in range(3):
-        await move_sms(stack, transaction, "delivered")
+    await move_sms(stack, transaction, "delivered")
     await expect(form.step("delivered")).to_have_attribute("data-state", "done")
     await expect(form.hint).to_be_hidden()
     stack.provider.gate.set()
@@ -119,7 +117,7 @@ async def test_a_long_wait_gets_a_calm_word(stack: Stack, visit: Visit) -> None:
 async def without_websocket(visitor: Visitor, stack: Stack) -> tuple[RegisterPage, list[Request]]:
     """A page that has an SMS under way and polls for it, and its polls."""
     polls: list[Request] = []
-    visitor.page.on("request", lambda request: polls.append(request) if "after=" in request.url else None)
+    visitor.page.on("request", lambda request: polls.append(request) if "wait=25" in request.url else None)
     await visitor.loses_websockets()
     stack.provider.gate.clear()
     await visitor.open("/register")
@@ -127,7 +125,6 @@ async def without_websocket(visitor: Visitor, stack: Stack) -> tuple[RegisterPag
     await expect(form.pill).to_have_attribute("data-state", "rest")
     await form.fill(MOBILE, PASSWORD)
     await form.send_code()
-    await expect(form.step("sending")).to_have_attribute("data-state", "active")
     return form, polls
 
 
@@ -176,34 +173,28 @@ async def test_after_an_error_it_asks_less_and_less(stack: Stack, visit: Visit) 
     visitor = await visit(stack, None)
     visitor.expects("503 /user/sms/*")
     await visitor.page.clock.install()
-    asked: list[str] = []
-
-    async def unavailable(page: Page) -> None:
-        error = {"code": "unavailable", "message": "-", "params": {"retry_after": 40}, "request_id": "x"}
-
-        async def refuse(route: object) -> None:
-            asked.append("x")
-            await route.fulfill(status=503, json={"error": error})  # type: ignore[attr-defined]
-
-        await page.route(re.compile(r"wait=25"), refuse)
-
-    await unavailable(visitor.page)
-    form, _ = await without_websocket(visitor, stack)
-    async with asyncio.timeout(8):
-        while not asked:
-            await asyncio.sleep(0.01)
+    refusing = re.compile("wait=25")
+    error = {"code": "unavailable", "message": "-", "params": {"retry_after": 40}, "request_id": "x"}
+    await visitor.page.route(refusing, lambda route: route.fulfill(status=503, json={"error": error}))
+    form, polls = await without_websocket(visitor, stack)
+    await asked(polls, 1)
     await visitor.page.clock.run_for(30_000)
-    assert len(asked) == 1
+    assert len(polls) == 1
     await visitor.page.clock.run_for(15_000)
-    async with asyncio.timeout(8):
-        while len(asked) < 2:
-            await asyncio.sleep(0.01)
-    await visitor.page.unroute(re.compile(r"wait=25"))
+    await asked(polls, 2)
+    await visitor.page.unroute(refusing)
     await visitor.page.clock.run_for(45_000)
     await held_back(stack, 1)
     await move_sms(stack, await transaction_of(visitor), "accepted")
     await expect(form.step("accepted")).to_have_attribute("data-state", "active")
     stack.provider.gate.set()
+
+
+async def asked(polls: list[Request], count: int) -> None:
+    """Until so many polls have begun."""
+    async with asyncio.timeout(8):
+        while len(polls) < count:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_fault_set_on_the_panel_is_met_on_the_sign_up_page(start: Start, visit: Visit) -> None:
