@@ -157,6 +157,8 @@ async def open_stack(
         yield running
         await running.clients.aclose()
         server.stop()
+        services.polls.end()
+        await dispatcher.idle()
         await server.close_all_connections()
 
 

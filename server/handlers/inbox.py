@@ -75,9 +75,15 @@ class InboxSocket(SocketHandler):
 
     async def open(self, *args: str, **kwargs: str) -> None:
         inbox, sandbox = _parts(self.services)
+        self._language = self.pick_locale()
         inbox.listen(self._show)
         sandbox.listen(self._tell)
-        self._language = self.pick_locale()
+        try:
+            await self._show_all(inbox, sandbox)
+        except StoreUnavailable:
+            self.close(1013, "try again later")
+
+    async def _show_all(self, inbox: InboxService, sandbox: SandboxService) -> None:
         self._send("inbox.snapshot", {"messages": _MESSAGE.dump(await inbox.newest(), many=True)})
         self._send("sandbox.tries", {"tries": _TRIED.dump(await sandbox.tries(), many=True)})
         self._tell("sandbox.state", await sandbox.state())

@@ -26,6 +26,7 @@ class Redis:
     def __init__(self, url: str, *, clock: Clock, replicas: int = 0) -> None:
         self._clock = clock
         self._scripts = _read_scripts()
+        self._closed = False
         address = read_address(url)
         clustered = address.hosts and not address.service
         self._nodes: Nodes = Cluster(address, replicas) if clustered else OneServer(address, replicas)
@@ -49,11 +50,13 @@ class Redis:
         A `durable` one counts as done only when as many replicas as we were told to wait for have it; if not, it may
         have happened nevertheless.
         """
+        self._require_open()
         values = (self._clock.offset_ms, *args)
         return await self._nodes.run(keys[0], Step(self._scripts[script], keys, values, durable=durable))
 
     async def call(self, *command: str | int | float, **reading: bool) -> Any:
         """Run one command; `reading` is for redis-py's parser of its reply."""
+        self._require_open()
         async with redis_faults():
             return await self._nodes.call(_key_of(command), command, reading)
 
@@ -78,6 +81,11 @@ class Redis:
                     break
         return found
 
+    def _require_open(self) -> None:
+        """A closed pool would open anew for a page that leaves late, and nobody would close that."""
+        if self._closed:
+            raise StoreUnavailable("redis", "closed")
+
     async def require_usable(self) -> None:
         """StoreTooOld if a server lacks what we need, StoreUnavailable if one does not answer."""
         clustered = isinstance(self._nodes, Cluster)
@@ -92,6 +100,7 @@ class Redis:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        self._closed = True
         await self._nodes.aclose()
 
     async def _masters(self) -> list[Node]:
