@@ -11,6 +11,7 @@ from server.errors import ERRORS, SMS_REASONS
 from server.i18n import LOCALES
 from server.schemas.code import SMS_PURPOSES
 from server.settings import Settings
+from server.sms.faults import FAULTS
 from tests.helpers import ROOT
 
 _PLACE = re.compile(r"%(?:\((\w+)\)s|.)")
@@ -74,6 +75,13 @@ def test_every_sms_has_its_texts() -> None:
     assert keys_with("sms.reason.") == set(SMS_REASONS)
     page = (ROOT / "docs" / "realtime.md").read_text(encoding="utf-8")
     assert {reason for reason in SMS_REASONS if f"| `{reason}` |" not in page} == set()
+
+
+def test_every_fault_of_the_sandbox_is_documented() -> None:
+    """With the numbers that meet it."""
+    page = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    assert [fault for fault, suffix in FAULTS.items() if f"| `{suffix}` | `{fault}` |" not in page] == []
+    assert keys_with("page.fault_") == {key for fault in FAULTS for key in (fault, f"{fault}_what")}
 
 
 def test_every_setting_is_documented() -> None:

@@ -35,7 +35,7 @@ async def waiting(stack: Stack, count: int) -> None:
             await asyncio.sleep(0)
 
 
-def begin(stack: Stack, state: dict[str, Any], wait: int = 20) -> "asyncio.Task[Answer]":
+def begin(stack: Stack, state: dict[str, Any], wait: int = 25) -> "asyncio.Task[Answer]":
     return asyncio.create_task(stack.rest().get(poll_of(state, wait)))
 
 
@@ -45,7 +45,7 @@ async def test_it_is_answered_by_the_next_step(stack: Stack) -> None:
     poll = begin(stack, state)
     await waiting(stack, 1)
     stack.provider.gate.set()
-    answer = await poll
+    answer = await asyncio.wait_for(poll, 15)
     assert answer.status == 200
     assert answer.body["status"] == "delivered"
     assert answer.body["seq"] > state["seq"]
@@ -94,7 +94,7 @@ async def test_a_used_code_ends_it(stack: Stack) -> None:
     form = {"mobile": MOBILE, "password": PASSWORD, "transaction": state["transaction"]}
     code = (await stack.provider.nth(1)).code
     assert (await rest.post("/user/", form | {"sms_code": code})).status == 201
-    answer = await poll
+    answer = await asyncio.wait_for(poll, 15)
     assert answer.status == 404
     assert answer.error["code"] == "transaction_unknown"
 
@@ -162,12 +162,12 @@ async def test_a_step_on_another_process_is_heard(tmp_path: Path) -> None:
         state = (await here.post("/user/sms/", _BODY)).body
         while state["status"] != "delivered":
             state = (await here.get(poll_of(state, 20))).body
-        poll = asyncio.create_task(here.get(poll_of(state, 20)))
+        poll = asyncio.create_task(here.get(poll_of(state, 25)))
         code = (await there.get("/dev/inbox.json")).body[0]["code"]
         form = {"mobile": MOBILE, "password": PASSWORD, "transaction": state["transaction"]}
         wrong = "000000" if code != "000000" else "000001"
         assert (await there.post("/user/", form | {"sms_code": wrong})).status == 400
-        assert (await poll).body["attempts_left"] == 4
+        assert (await asyncio.wait_for(poll, 15)).body["attempts_left"] == 4
 
 
 async def test_pr_3_a_process_that_goes_away_answers_those_who_wait(tmp_path: Path) -> None:
