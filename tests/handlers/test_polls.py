@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from server.services import polls
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PASSWORD, Answer, RestClient, ServerProcess, servers
 
@@ -20,6 +19,15 @@ async def sending(stack: Stack) -> dict[str, Any]:
     rest = stack.rest()
     state = (await rest.post("/user/sms/", _BODY)).body
     while state["status"] != "sending":
+        state = (await rest.get(poll_of(state, 20))).body
+    return dict(state)
+
+
+async def delivered(stack: Stack) -> dict[str, Any]:
+    """The state of an SMS of which nothing more will come by itself."""
+    rest = stack.rest()
+    state = (await rest.post("/user/sms/", _BODY)).body
+    while state["status"] != "delivered":
         state = (await rest.get(poll_of(state, 20))).body
     return dict(state)
 
@@ -53,14 +61,14 @@ async def test_it_is_answered_by_the_next_step(stack: Stack) -> None:
 
 async def test_what_has_happened_already_is_answered_at_once(stack: Stack) -> None:
     """A page that missed a step asks with the `seq` it knows and is not held back; nor is one that would not wait."""
-    state = await sending(stack)
+    state = await delivered(stack)
     for path in (poll_of(state | {"seq": state["seq"] - 1}, 20), poll_of(state, 0)):
-        assert (await stack.rest().get(path)).body["status"] == "sending"
+        assert (await stack.rest().get(path)).body["status"] == "delivered"
 
 
 async def test_without_news_it_answers_the_same_state_with_the_time_of_now(stack: Stack) -> None:
     """After `wait`, so that the page can set its countdown by `server_now`."""
-    state = await sending(stack)
+    state = await delivered(stack)
     answer = await begin(stack, state, wait=1)
     assert answer.body["seq"] == state["seq"]
     assert answer.body["server_now"] >= state["server_now"] + 1
@@ -84,11 +92,7 @@ async def test_polls_of_one_sms_share_a_subscription_and_leave_nothing(stack: St
 
 async def test_a_used_code_ends_it(stack: Stack) -> None:
     """The transaction is over, and who still waits for news of it is told at once that it is unknown."""
-    stack.provider.gate.set()
-    rest = stack.rest()
-    state = (await rest.post("/user/sms/", _BODY)).body
-    while state["status"] != "delivered":
-        state = (await rest.get(poll_of(state, 20))).body
+    rest, state = stack.rest(), await delivered(stack)
     poll = begin(stack, state)
     await waiting(stack, 1)
     form = {"mobile": MOBILE, "password": PASSWORD, "transaction": state["transaction"]}
@@ -109,7 +113,7 @@ async def test_an_unknown_transaction_is_not_waited_for(rest: RestClient) -> Non
 @pytest.mark.parametrize("query", ["after=0&wait=26", "after=-1&wait=1", "after=x&wait=1", "after=0&wait=1.5"])
 async def test_it_waits_for_25_seconds_at_most(stack: Stack, query: str) -> None:
     """Any other `after` or `wait` than whole numbers in their range is refused."""
-    state = await sending(stack)
+    state = await delivered(stack)
     answer = await stack.rest().get(f"/user/sms/{state['transaction']}/?{query}")
     assert answer.status == 400
     assert answer.error["code"] == "validation_failed"
@@ -117,7 +121,7 @@ async def test_it_waits_for_25_seconds_at_most(stack: Stack, query: str) -> None
 
 async def test_a_store_that_fails_is_said(stack: Stack) -> None:
     """503 with a wait: neither "unknown" nor silence."""
-    state = await sending(stack)
+    state = await delivered(stack)
     await stack.redis.call("CLIENT", "PAUSE", 3000, "ALL")
     answer = await begin(stack, state, wait=1)
     assert answer.status == 503
@@ -126,12 +130,11 @@ async def test_a_store_that_fails_is_said(stack: Stack) -> None:
     async with asyncio.timeout(8):
         while (await stack.rest().get("/readyz")).status != 200:
             pass
-    stack.provider.gate.set()
 
 
 async def test_who_leaves_is_not_waited_for(stack: Stack) -> None:
     """A connection that closes ends its request here, too."""
-    state = await sending(stack)
+    state = await delivered(stack)
     _, writer = await asyncio.open_connection("127.0.0.1", stack.port)
     writer.write(f"GET {poll_of(state, 25)} HTTP/1.1\r\nHost: 127.0.0.1:{stack.port}\r\n\r\n".encode())
     await waiting(stack, 1)
@@ -144,15 +147,14 @@ async def test_where_too_many_wait_the_next_is_answered_at_once(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The room is bounded, and without room the answer is only less fresh."""
-    state = await sending(stack)
+    state = await delivered(stack)
     monkeypatch.setattr(stack.services.polls, "_room", 1)
     held = begin(stack, state)
     await waiting(stack, 1)
     assert (await begin(stack, state)).body["seq"] == state["seq"]
     assert not held.done()
-    stack.provider.gate.set()
-    await held
-    assert polls.POLLS_MAX >= 1000
+    stack.services.polls.end()
+    assert (await held).body["seq"] == state["seq"]
 
 
 async def test_a_step_on_another_process_is_heard(tmp_path: Path) -> None:
