@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from playwright.async_api import expect
 
+from server.sms.provider import SendResult, Sms
 from tests.conftest import Stack
 from tests.e2e.accounts import request_sms, take_number
 from tests.e2e.visitor import RegisterPage, Visitor
@@ -84,13 +85,24 @@ async def transaction_of(visitor: Visitor) -> str:
     return str(kept)
 
 
+def accept_only(stack: Stack) -> None:
+    """The provider takes each SMS and says nothing more, so that the test says how it goes on."""
+
+    async def accept(sms: Sms) -> SendResult:
+        return SendResult(message_id=sms.id, delivered=False)
+
+    stack.provider.send = accept  # type: ignore[method-assign]
+
+
 async def begin_sms(visitor: Visitor, stack: Stack, query: str) -> RegisterPage:
-    """The provider has it and does not answer."""
-    stack.provider.gate.clear()
+    """An SMS is being sent, and nothing comes of it by itself."""
+    accept_only(stack)
     await register_empty(visitor, stack, query)
     form = RegisterPage(visitor.page)
     await form.fill(MOBILE, PASSWORD)
     await form.send_code()
+    await expect(form.timeline).to_have_attribute("data-status", "accepted")
+    await move_sms(stack, await transaction_of(visitor), "sending")
     await expect(form.step("sending")).to_have_attribute("data-state", "active")
     return form
 
