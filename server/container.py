@@ -28,8 +28,8 @@ from server.services.members import MemberService
 from server.services.mobiles import MobileService
 from server.services.outbox import OutboxService
 from server.services.passwords import PasswordService
-from server.services.receipts import ReceiptService
 from server.services.polls import PollService
+from server.services.receipts import ReceiptService
 from server.services.sandbox import SandboxService
 from server.services.sending import SendService
 from server.services.sessions import SessionService

@@ -15,8 +15,8 @@ from server.services.health import HealthService
 from server.services.inbox import InboxService
 from server.services.limits import LimitService
 from server.services.mobiles import MobileService
-from server.services.receipts import ReceiptService
 from server.services.polls import PollService
+from server.services.receipts import ReceiptService
 from server.services.sandbox import SandboxService
 from server.services.sending import SendService
 from server.services.sessions import SessionService

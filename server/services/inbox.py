@@ -71,7 +71,7 @@ class InboxService:
             "code": code,
             "transaction": message["transaction"],
             "at": message["at"],
-            "provider": message["provider"],
-            "attempt": message["attempt"],
+            "provider": message.get("provider", "sandbox"),
+            "attempt": message.get("attempt", 1),
             "fault": message["fault"],
         }

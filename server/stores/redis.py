@@ -8,7 +8,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import ResponseError
 
 from server.clock import Clock
-from server.errors import StoreTooOld
+from server.errors import StoreTooOld, StoreUnavailable
 from server.stores.redis_batch import CALL_TIMEOUT_S as CALL_TIMEOUT_S
 from server.stores.redis_batch import Step, redis_faults
 from server.stores.redis_cluster import Cluster
