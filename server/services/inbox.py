@@ -73,5 +73,5 @@ class InboxService:
             "at": message["at"],
             "provider": message.get("provider", "sandbox"),
             "attempt": message.get("attempt", 1),
-            "fault": message["fault"],
+            "fault": message.get("fault", ""),
         }

@@ -145,10 +145,23 @@ class _SentinelPool(SentinelConnectionPool, aioredis.BlockingConnectionPool):
     """Connects to the master of the moment; who finds all connections taken waits for one, for a time."""
 
 
+class _Sentinels(Sentinel):
+    """Searches one at a time: redis-py moves the one that answered to the front of its list after an await, and two
+    searches that do so together drop a Sentinel from the list without closing it."""
+
+    def __init__(self, hosts: Any, **options: Any) -> None:
+        super().__init__(hosts, **options)  # type: ignore[no-untyped-call]
+        self._searching = asyncio.Lock()
+
+    async def discover_master(self, service_name: str) -> Any:
+        async with self._searching:
+            return await super().discover_master(service_name)
+
+
 def _open_sentinel(address: Address) -> Sentinel:
     options = pool_options(2, SENTINEL_TIMEOUT_S) | {"socket_connect_timeout": SENTINEL_TIMEOUT_S}
     del options["timeout"]
-    return Sentinel(address.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+    return _Sentinels(address.hosts, sentinel_kwargs=options)
 
 
 def open_pool(url: str, connections: int, longest_wait_s: float | None) -> aioredis.ConnectionPool:

@@ -218,7 +218,7 @@ async def test_a_failed_sms_says_why_and_may_be_sent_again_at_once(stack: Stack,
     """The step that failed is marked, none after it, and no countdown stands in the way."""
     _, form = await come_to_register(stack, visit, words)
     await form.fill(MOBILE, PASSWORD)
-    stack.provider.refuse("permanent")
+    stack.provider.refuse("config")
     await form.send_code()
     await expect(form.timeline.locator(".timeline-note")).to_have_text(words.sms_failed)
     await expect(form.step("queued")).to_have_attribute("data-state", "done")

@@ -236,8 +236,8 @@ async def test_a_send_whose_acceptance_was_never_heard_costs_nothing(stack: Stac
         stack.clock.advance(61)
     real = stack.redis.run
 
-    async def lose_the_reply(script: str, *given: Any) -> Any:
-        answer = await real(script, *given)
+    async def lose_the_reply(script: str, *given: Any, **more: Any) -> Any:
+        answer = await real(script, *given, **more)
         if script != "issue_code":
             return answer
         stack.redis.run = real  # type: ignore[method-assign]

@@ -180,11 +180,12 @@ async def test_a_durable_step_counts_only_when_a_replica_has_it(rig: Rig) -> Non
         done = await asyncio.gather(open_session(redis, durable=True), redis.run(*end), return_exceptions=True)
         assert [str(one) for one in done] == ["redis: not replicated", "0"]
         again = Redis(rig.url, clock=FakeClock(), replicas=1)
-        with pytest.raises(StoreUnavailable, match="not replicated"):
+        # It has to connect first, and may run out of time before the replica has.
+        with pytest.raises(StoreUnavailable, match="not replicated|TimeoutError"):
             await again.run(*end, durable=True)
         await again.aclose()
         asleep.resume()
-        assert await until_works(lambda: open_session(redis, durable=True)) in ([], ["redis: not replicated"])
+        assert await until_works(lambda: open_session(redis, durable=True)) in ([], ["redis: not replicated"], ["redis: TimeoutError"])
 
 
 async def test_nothing_acknowledged_is_lost_when_a_master_dies_under_load(rig: Rig, start: Start) -> None:
@@ -206,7 +207,7 @@ async def test_nothing_acknowledged_is_lost_when_a_master_dies_under_load(rig: R
     await asyncio.gather(*(send(f"154{number:08}") for number in range(200)))
     stack.provider.gate.set()
     assert killed
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(90):
         for mobile, transaction in accepted.items():
             await _ended(stack, page, mobile, transaction)
 
