@@ -77,6 +77,7 @@ class Worker:
         self._lease_s = lease_s
         self._max_tries = max_tries
         self._supervisor = Tasks(clock)
+        self._leases = Tasks(clock)
         self._jobs = Tasks(clock)
         self._mine: dict[str, Claim] = {}
         self._room = asyncio.Event()
@@ -90,7 +91,7 @@ class Worker:
         """Begin to take jobs."""
         await self._store.prepare()
         self._supervisor.keep("jobs.take", self._take, every_s=0.1)
-        self._supervisor.keep("jobs.renew", self._renew, every_s=self._lease_s / 3)
+        self._leases.keep("jobs.renew", self._renew, every_s=self._lease_s / 3)
         self._supervisor.keep("jobs.adopt", self._adopt, every_s=self._lease_s / 5)
         self._supervisor.keep("jobs.tend", self._tend, every_s=0)
         self._supervisor.keep("jobs.sweep", self._store.forget_dead_consumers, every_s=600)
@@ -103,6 +104,7 @@ class Worker:
                 await self._idle.wait()
         except TimeoutError:
             _log.warning("jobs.handed_back", count=len(self._mine))
+        await self._leases.aclose()
         await self._jobs.aclose()
         try:
             for claim in [*self._mine.values()]:

@@ -53,7 +53,7 @@ def _store(stack: Stack) -> JobStore:
 
 
 @asynccontextmanager
-async def worker(stack: Stack, work: Work, **options: int) -> AsyncIterator[JobStore]:
+async def worker(stack: Stack, work: Work, *, grace_s: float = 0.2, **options: int) -> AsyncIterator[JobStore]:
     store = _store(stack)
     running = Worker(
         store,
@@ -70,7 +70,7 @@ async def worker(stack: Stack, work: Work, **options: int) -> AsyncIterator[JobS
     try:
         yield store
     finally:
-        await running.aclose(grace_s=0.2)
+        await running.aclose(grace_s)
 
 
 async def _empty(stack: Stack) -> bool:
@@ -109,6 +109,19 @@ async def test_a_job_of_a_dead_worker_is_adopted_when_its_lease_lapses(stack: St
         await work.until(1)
         await _until_empty(stack)
     assert not await dead.finish(claim), "who lost a job can no longer end it"
+
+
+async def test_a_lease_that_was_lost_is_not_taken_back(stack: Stack) -> None:
+    """Its worker was frozen for a while. Whoever adopted the job ends it."""
+    frozen, other = _store(stack), _store(stack)
+    await frozen.prepare()
+    await frozen.enqueue("j1", {})
+    (claim,) = [one async for one in _first(frozen)]
+    await stack.clock.sleep(LEASE_S)
+    while not (adopted := await other.orphans(1)):
+        pass
+    await frozen.renew([claim])
+    assert await other.finish(adopted[0])
 
 
 async def test_a_lease_is_renewed_while_the_work_lasts(stack: Stack) -> None:
@@ -185,6 +198,29 @@ async def test_pr_3_what_is_not_finished_at_the_stop_is_handed_back_at_once(stac
     assert (await stack.redis.client.xpending("jobs:{test}:stream", "workers"))["pending"] == 0
     async with worker(stack, second):
         await second.until(1)
+
+
+async def test_pr_3_a_lease_is_renewed_also_while_the_last_jobs_are_finished(stack: Stack) -> None:
+    """Who is about to stop has not lost what it is still working on."""
+    started, gate = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: Job) -> None:
+        started.set()
+        await gate.wait()
+
+    async def adopt() -> list[Claim]:
+        await stack.clock.sleep(LEASE_S * 4)
+        found = await _store(stack).orphans(1)
+        gate.set()
+        return found
+
+    work = Work(wait)
+    async with worker(stack, work, grace_s=20) as store:
+        await store.enqueue("j1", {})
+        await started.wait()
+        adopting = asyncio.create_task(adopt())
+    assert await adopting == []
+    assert work.done == ["j1"]
 
 
 async def test_no_more_jobs_are_taken_than_there_is_room_for(stack: Stack) -> None:

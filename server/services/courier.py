@@ -97,7 +97,7 @@ class CourierService:
             await self._steps.move(_sent(job), "delivered")
             return
         if job.get("calling"):
-            await self._note_lost_call(job)
+            await self._note_lost_call(job, record.now)
         left_s = record.expires - record.now - self._rules.too_late_s
         errand = _Errand(job, record, self._clock.monotonic() + left_s)
         await self._require_in_time(errand)
@@ -111,9 +111,11 @@ class CourierService:
         if "transaction" in job:
             await self._steps.fail(_sent(job), "provider_failed")
 
-    async def _note_lost_call(self, job: Job) -> None:
+    async def _note_lost_call(self, job: Job, now: float) -> None:
         """Whoever worked on this job died while a provider was being asked: nobody knows the outcome."""
-        name, since = job.pop("calling"), job["called_at"]
+        name = job.pop("calling")
+        # `called_at` is when the call was allowed. It left later, and may still be to come.
+        since = str(max(int(job["called_at"]), round(now * 1000)))
         fields = self._router.judge(job, name, "unknown").fields
         await self._providers.note(self._jobs.key(job["id"]), name, "none", unknown_since=since, fields=fields)
         _log.warning("sms.call_lost", provider=name, job=job["id"])

@@ -128,10 +128,10 @@ class JobStore:
         return _read_entries([entry for entry in answer[1] if entry and entry[1]])
 
     async def renew(self, claims: list[Claim]) -> None:
-        """Keep what we are working on."""
+        """Keep what we are working on, but for what somebody else has adopted (renew_jobs.lua)."""
         if claims:
             entries = [claim.entry for claim in claims]
-            await self._redis.call("XCLAIM", self._stream, _GROUP, self.consumer, 0, *entries, "JUSTID")
+            await self._redis.run("renew_jobs", [self._stream], _GROUP, self.consumer, *entries)
 
     async def begin(self, claim: Claim) -> dict[str, str]:
         """Count this try and read the job; empty if its record is gone."""

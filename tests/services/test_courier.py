@@ -9,6 +9,7 @@ import pytest
 
 from server.errors import StoreUnavailable
 from server.sms.router import Route
+from server.stores.codes import CodeRules, CodeStore
 from server.stores.providers import Candidate
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PageClient, ScriptedProvider
@@ -256,10 +257,38 @@ async def test_pr_1_a_call_that_nobody_finished_counts_as_a_lost_answer(start: S
     page = await stack.page()
     await send(page)
     await until_delayed(stack)
+    stack.clock.advance(9)  # since it was found; the call itself is longer ago
+    assert (await stack.queue.tend()).delayed == 1
     assert len(first.sent) == 1
-    stack.clock.advance(11)
+    stack.clock.advance(2)
     again = await first.nth(2)
     assert (again.id, again.repeated) == (first.sent[0].id, True)
+
+
+async def test_a_try_that_was_overtaken_does_not_go_on(start: Start) -> None:
+    """Its process was frozen until another one had taken the job over and began a try of its own."""
+    stack = await start()
+    stack.provider.gate.clear()
+    state = await send(await stack.page())
+    codes = CodeStore(stack.redis, CodeRules())
+    record = await codes.get_record(state["transaction"])
+    assert record is not None
+    moved = [
+        await codes.move(
+            record.transaction,
+            record.fields["mobile_name"],
+            record.fields["owner"],
+            "sending",
+            attempt=attempt,
+            reason="",
+            provider="scripted",
+            topic="events:none",
+            only_accepted=False,
+        )
+        for attempt in (9, 8, 9, 10)
+    ]
+    assert moved == [True, False, False, True]
+    stack.provider.gate.set()
 
 
 async def test_a_send_whose_job_never_came_is_failed_and_given_back(start: Start) -> None:
