@@ -189,19 +189,20 @@ class ServerProcess:
         self._tasks = AsyncExitStack()
 
     @classmethod
-    async def start(cls, var_dir: Path, **settings: str) -> "ServerProcess":
-        """Start one and wait for its line; extra `settings` go into its environment."""
+    async def start(cls, var_dir: Path, *, log: Path = Path(os.devnull), **settings: str) -> "ServerProcess":
+        """Start one and wait for its line; its log is added to `log`, `settings` go into its environment."""
         environ = {
             name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "SYSTEMROOT")
         } | {"VAR_DIR": str(var_dir), "PORT": "0", "BCRYPT_COST": "10", "CAPTCHA_PROVIDER": "none"}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "run.py",
-            cwd=ROOT,
-            env=environ | settings,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        with log.open("ab") as stderr:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "run.py",
+                cwd=ROOT,
+                env=environ | settings,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stderr,
+            )
         started = cls(process)
         assert process.stdout is not None
         async with asyncio.timeout(30):
