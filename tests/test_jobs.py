@@ -111,6 +111,19 @@ async def test_a_job_of_a_dead_worker_is_adopted_when_its_lease_lapses(stack: St
     assert not await dead.finish(claim), "who lost a job can no longer end it"
 
 
+async def test_orphans_are_found_behind_jobs_that_others_work_on(stack: Stack) -> None:
+    """Also by a worker that has room for one job only, where a look covers ten."""
+    dead, busy, other = (_store(stack) for _ in range(3))
+    await busy.prepare()
+    working = []
+    for number in range(25):
+        await busy.enqueue(f"j{number:02}", {})
+        working += [one async for one in _first(dead if number == 24 else busy)]
+    await stack.clock.sleep(LEASE_S)
+    await busy.renew(working[:-1])
+    assert await other.orphans(1) == working[-1:]
+
+
 async def test_a_lease_that_was_lost_is_not_taken_back(stack: Stack) -> None:
     """Its worker was frozen for a while. Whoever adopted the job ends it."""
     frozen, other = _store(stack), _store(stack)

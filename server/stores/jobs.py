@@ -122,10 +122,14 @@ class JobStore:
 
     async def orphans(self, count: int) -> list[Claim]:
         """Jobs whose worker has not renewed its lease; they are ours now."""
-        answer = await self._redis.call(
-            "XAUTOCLAIM", self._stream, _GROUP, self.consumer, self._lease_ms, "0-0", "COUNT", count
-        )
-        return _read_entries([entry for entry in answer[1] if entry and entry[1]])
+        start = "0-0"
+        while True:  # A look goes no further than ten times `count`, and what others work on stands there too.
+            start, entries, *_ = await self._redis.call(
+                "XAUTOCLAIM", self._stream, _GROUP, self.consumer, self._lease_ms, start, "COUNT", count
+            )
+            found = _read_entries([entry for entry in entries if entry and entry[1]])
+            if found or start == "0-0":
+                return found
 
     async def renew(self, claims: list[Claim]) -> None:
         """Keep what we are working on, but for what somebody else has adopted (renew_jobs.lua)."""
