@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --requir
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types bench lock clean
+.PHONY: help run test lint types bench chaos lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,9 @@ types: $(VENV)/.test ## check types
 
 bench: $(VENV)/.test $(VENV)/.embedded static/vendor/.stamp ## measure
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(VENV)/.test $(VENV)/.embedded-tested ## kill servers and vendors, count SMS; ARGS="kills --rounds 300"
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 UV ?= uv
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

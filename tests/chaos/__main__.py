@@ -5,6 +5,7 @@ import asyncio
 import shutil
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.chaos import kills, outage, vendor_death
@@ -28,30 +29,31 @@ def read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def run(asked: argparse.Namespace, directory: Path, seed: int) -> list[Table]:
+async def run(asked: argparse.Namespace, directory: Path, seed: int) -> AsyncIterator[Table]:
     """The part that was asked for."""
     if asked.part == "kills":
-        return [await kills.run(directory, rounds=asked.rounds, seed=seed)]
-    if asked.part == "outage":
-        return [await outage.run(directory, away_s=asked.away_s, mode=asked.mode)]
-    return [
-        await vendor_death.run(directory / mode, sends=asked.sends, mode=mode)
-        for mode in ([asked.mode] if asked.mode else MODES)
-    ]
+        yield await kills.run(directory, rounds=asked.rounds, seed=seed)
+    elif asked.part == "outage":
+        yield await outage.run(directory, away_s=asked.away_s, mode=asked.mode)
+    else:
+        for mode in [asked.mode] if asked.mode else MODES:
+            yield await vendor_death.run(directory / mode, sends=asked.sends, mode=mode)
 
 
-def main() -> int:
-    asked = read_arguments()
-    seed = seed_or_new(asked.seed)
-    directory = Path(tempfile.mkdtemp(prefix="haoma-chaos-"))
-    print(f"seed {seed}, working in {directory}", flush=True)
-    tables = asyncio.run(run(asked, directory, seed))
-    print(*tables, sep="\n\n")
-    if any(table.broken for table in tables):
-        print(f"The servers' log is {directory / 'servers.log'}.")
-        return 1
-    shutil.rmtree(directory)
-    return 0
+async def show(asked: argparse.Namespace) -> bool:
+    """True if every promise held."""
+    seed, directory = seed_or_new(asked.seed), Path(tempfile.mkdtemp(prefix="haoma-chaos-"))
+    print(f"seed {seed}, working in {directory}\n", flush=True)
+    broken = []
+    async for table in run(asked, directory, seed):
+        print(table, flush=True)
+        broken += table.broken
+    if broken:
+        print(f"The servers' logs are in {directory}.")
+    else:
+        shutil.rmtree(directory)
+    return not broken
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(0 if asyncio.run(show(read_arguments())) else 1)

@@ -78,7 +78,7 @@ class Kills:
         self._vendor = vendor
         self._chance = chance
         self._count = 0
-        self._settled = asyncio.Event()
+        self._over_at = 0.0
         self.sends: list[Send] = []
         self.unacknowledged = 0
 
@@ -101,23 +101,18 @@ class Kills:
         self.sends += sent
 
     async def watch(self) -> None:
-        """Look how far each send is, on whichever server is up, until all are settled."""
-        while True:
-            open_sends = [send for send in self.sends if not send.settled_at]
-            if not open_sends:
-                self._settled.set()
-            for send in open_sends:
+        """Look how far each send is, until the rounds are over and all are settled, or it takes too long."""
+        while not self._over_at or (self._open_sends() and time.time() < self._over_at + SETTLED_S + 5):
+            for send in self._open_sends():
                 await self._look(send)
             await asyncio.sleep(LOOK_S)
 
-    async def settle(self) -> None:
-        """Wait for the end of every send, or until the time for it is over."""
-        self._settled.clear()
-        try:
-            async with asyncio.timeout(SETTLED_S + 5):
-                await self._settled.wait()
-        except TimeoutError:
-            pass  # The table says which are lost.
+    def over(self) -> None:
+        """There are no more rounds."""
+        self._over_at = time.time()
+
+    def _open_sends(self) -> list[Send]:
+        return [send for send in self.sends if not send.settled_at]
 
     async def _by_rest(self, server: Server, mobiles: list[str]) -> list[Send]:
         return await asyncio.gather(*(self._post(server, mobile) for mobile in mobiles))
@@ -143,7 +138,7 @@ class Kills:
 
     async def _look(self, send: Send) -> None:
         try:
-            answer = await self._chance.choice(self._fleet.up).rest.get(f"/user/sms/{send.transaction}/")
+            answer = await self._fleet.up[0].rest.get(f"/user/sms/{send.transaction}/")
         except GONE:
             return
         send.state = answer.body
@@ -160,7 +155,7 @@ def judge(sends: list[Send], orders: list[Order], kills: list[float]) -> Table:
     at_vendor: dict[str, list[Order]] = defaultdict(list)
     for order in orders:
         at_vendor[order["mobile"]].append(order)
-    ends = {send.mobile: _end(send, at_vendor[send.mobile]) for send in sends}
+    ends = {send.mobile: _end(send, at_vendor[send.mobile], kills) for send in sends}
     pairs = [pair for found in at_vendor.values() for pair in pairwise(found)]
     bad = [pair for pair in pairs if not _has_reason(*pair, kills)]
     gaps = [second["at"] - first["at"] for first, second in pairs]
@@ -183,7 +178,7 @@ def judge(sends: list[Send], orders: list[Order], kills: list[float]) -> Table:
     return table
 
 
-def _end(send: Send, orders: list[Order]) -> str:
+def _end(send: Send, orders: list[Order], kills: list[float]) -> str:
     """What became of an acknowledged send."""
     if not send.settled_at:
         return "lost"
@@ -191,15 +186,18 @@ def _end(send: Send, orders: list[Order]) -> str:
         return ("one" if len(orders) == 1 else "again") if orders else "lost"
     if not send.state["can_resend"]:
         return "failed, but not released"
-    # After two calls whose ends nobody heard the page is told the worst.
-    return "failed, but sent" if len(orders) == 1 else "failed"
+    # After two calls whose ends nobody heard, the page is told the worst.
+    return "failed" if all(_met_a_kill(order, kills) for order in orders) else "failed, but sent"
 
 
 def _has_reason(first: Order, second: Order, kills: list[float]) -> bool:
     """The same message to whoever knows its key, late enough, and after a call whose end nobody heard."""
-    killed = any(abs(kill - first["at"]) <= NEAR_S for kill in kills)
-    gap_s = second["at"] - first["at"]
-    return killed and first["key"] == second["key"] and gap_s >= QUIET_S
+    late = second["at"] - first["at"] >= QUIET_S
+    return late and first["key"] == second["key"] and _met_a_kill(first, kills)
+
+
+def _met_a_kill(order: Order, kills: list[float]) -> bool:
+    return any(abs(kill - order["at"]) <= NEAR_S for kill in kills)
 
 
 async def run(directory: Path, *, rounds: int, seed: int) -> Table:
@@ -211,11 +209,11 @@ async def run(directory: Path, *, rounds: int, seed: int) -> Table:
         stack.push_async_callback(fleet.aclose)
         await fleet.open()
         kills = Kills(fleet, vendor, random.Random(seed))
-        watching = asyncio.create_task(kills.watch())
-        stack.callback(watching.cancel)
-        for count in range(rounds):
-            await kills.round(count)
-        await kills.settle()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(kills.watch())
+            for count in range(rounds):
+                await kills.round(count)
+            kills.over()
         table = judge(kills.sends, await vendor.sent(), fleet.kills)
         table.add("requests that a kill met, so nothing was promised", kills.unacknowledged)
     return table

@@ -67,6 +67,7 @@ class Breakers:
     def __init__(self, server: Server, names: list[str]) -> None:
         self._server = server
         self._changed = asyncio.Condition()
+        self._enough = False
         self.open = dict.fromkeys(names, False)
         self.openings = dict.fromkeys(names, 0)
         self.deepest = 0
@@ -76,8 +77,8 @@ class Breakers:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._watching.cancel()
-        await asyncio.gather(self._watching, return_exceptions=True)
+        self._enough = True
+        await self._watching
 
     async def until(self, name: str, *, is_open: bool) -> None:
         """Until the metric says so."""
@@ -85,7 +86,7 @@ class Breakers:
             await self._changed.wait_for(lambda: self.open[name] == is_open)
 
     async def _watch(self) -> None:
-        while True:
+        while not self._enough:
             for name in self.open:
                 is_open = await self._server.metric(f'haoma_provider_breaker_open{{provider="{name}"}}') == 1
                 await self._note(name, is_open)

@@ -132,7 +132,7 @@ class Table:
         width = max(len(name) for name, _ in self.rows)
         lines = [f"{name:<{width}}  {value:>8}" for name, value in self.rows]
         verdict = "BROKEN: " + "; ".join(self.broken) if self.broken else "every promise held"
-        return "\n".join([self.title, "-" * (width + 10), *lines, verdict])
+        return "\n".join([self.title, "-" * (width + 10), *lines, verdict, ""])
 
 
 def number(count: int) -> str:

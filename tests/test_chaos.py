@@ -1,0 +1,76 @@
+"""Short forms of `python -m tests.chaos`, and a stop in the middle of sends."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos import kills, vendor_death
+from tests.chaos.traffic import Traffic
+from tests.chaos.world import open_servers, open_stores, seed_or_new, vendor_settings
+from tests.vendors import YuntongxunStandIn
+
+pytestmark = pytest.mark.gen_test(timeout=90)
+SENDS = 50
+
+
+FIRST = {"mobile": "15400000001", "key": "k1", "at": 100.0}
+SENT = {"status": "accepted", "can_resend": False}
+FAILED = {"status": "failed", "can_resend": True}
+
+
+@pytest.mark.parametrize(
+    ("state", "orders", "kill", "broken"),
+    [
+        (SENT, [FIRST], 200, False),
+        (SENT, [FIRST, FIRST | {"at": 110.5}], 100.2, False),
+        (FAILED, [], 200, False),
+        (FAILED, [FIRST], 100.2, False),
+        (SENT, [], 200, True),
+        ({}, [FIRST], 200, True),
+        (FAILED, [FIRST], 200, True),
+        (FAILED | {"can_resend": False}, [], 200, True),
+        (SENT, [FIRST, FIRST | {"at": 110.5}], 200, True),
+        (SENT, [FIRST, FIRST | {"at": 109.5}], 100.2, True),
+        (SENT, [FIRST, FIRST | {"at": 110.5, "key": "k2"}], 100.2, True),
+    ],
+)
+async def test_the_judge_of_kills_is_strict(
+    state: dict[str, Any], orders: list[dict[str, Any]], kill: float, broken: bool
+) -> None:
+    """Lost, sent twice without a kill, too early or under another key, failed but sent, or failed and not released:
+    each breaks the promise."""
+    send = kills.Send("15400000001", "t", killed_at=kill, settled_at=kill + 1 if state else 0, state=state)
+    assert bool(kills.judge([send], orders, [kill]).broken) == broken
+
+
+async def test_pr_1_what_was_acknowledged_survives_kill_nine(tmp_path: Path) -> None:
+    """Eight kills at random moments: nothing is lost, and nothing is sent twice without reason."""
+    seed = seed_or_new(None)
+    table = await kills.run(tmp_path, rounds=8, seed=seed)
+    assert table.broken == [], f"seed {seed}\n{table}"
+
+
+async def test_pv_2_all_arrive_though_a_vendor_dies(tmp_path: Path) -> None:
+    """It refuses connections from the middle on: the other one sends, the breaker opens, and closes by a probe."""
+    table = await vendor_death.run(tmp_path, sends=60, mode="refuse")
+    assert table.broken == [], str(table)
+
+
+async def test_pr_3_sigterm_in_the_middle_of_fifty_sends_loses_none_and_repeats_none(tmp_path: Path) -> None:
+    """Some are with the vendor, some wait for its rate: this process or the next one brings them to their end."""
+    async with YuntongxunStandIn() as vendor, open_stores(tmp_path) as stores:
+        vendor.behave(latency_s=0.5)
+        settings = stores | vendor_settings({vendor.name: vendor.port}, rate=25)
+        async with open_servers(tmp_path, 2, settings) as servers:
+            traffic = Traffic(servers)
+            await traffic.run(SENDS, per_second=200)
+            while not vendor.taken:
+                await asyncio.sleep(0.01)
+            assert len(vendor.taken) < SENDS / 2
+            assert await servers[1].stop() == 0
+            await traffic.settle()
+        assert {ask.state["status"] for ask in traffic.asks} == {"accepted"}
+        assert Counter(taken.mobile for taken in vendor.taken) == {ask.mobile: 1 for ask in traffic.asks}
