@@ -160,16 +160,17 @@ class CourierService:
         return next(route for route in candidates if route.name == choice.name)
 
     async def _call(self, route: Route, sms: Sms) -> SendResult:
-        outcome, began = "accepted", self._clock.monotonic()
+        outcome, began = "unknown", self._clock.monotonic()
         try:
             with self._outside:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
-                    return await route.provider.send(sms)
+                    result = await route.provider.send(sms)
+            outcome = "accepted"
+            return result
         except SendFailed as fault:
             outcome = fault.kind
             raise
         except TimeoutError:
-            outcome = "unknown"
             raise SendFailed("unknown", "no answer in time") from None
         finally:
             self._metrics.outcomes.labels(route.name, outcome).inc()

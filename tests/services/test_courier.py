@@ -263,6 +263,9 @@ async def test_pr_1_a_call_that_nobody_finished_counts_as_a_lost_answer(start: S
     stack.clock.advance(2)
     again = await first.nth(2)
     assert (again.id, again.repeated) == (first.sent[0].id, True)
+    await page.state("delivered")
+    outcomes = stack.services.metrics.outcomes
+    assert [outcomes.labels("first", one)._value.get() for one in ("unknown", "accepted")] == [1, 1]
 
 
 async def test_a_try_that_was_overtaken_does_not_go_on(start: Start) -> None:

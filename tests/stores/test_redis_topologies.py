@@ -14,7 +14,7 @@ from tests.conftest import Stack
 from tests.helpers import MOBILE, PASSWORD, FakeClock, PageClient
 from tests.rigs import ClusterRig, SentinelRig, Server
 
-pytestmark = pytest.mark.gen_test(timeout=90)
+pytestmark = pytest.mark.gen_test(timeout=130)
 Start = Callable[..., Coroutine[Any, Any, Stack]]
 Rig = SentinelRig | ClusterRig
 SESSION = "session:{a}"
