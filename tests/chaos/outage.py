@@ -88,7 +88,7 @@ def _judge(table: Table, asks: list[Ask], vendors: list[StandIn], back_at: float
         busiest = _most_within(times, WINDOW_S)
         table.add(f"most SMS in 1 s, {vendor.name}", _most_within(times, 1))
         table.require(f"most SMS in {WINDOW_S} s, {vendor.name}", busiest, holds=busiest <= RATE * WINDOW_S + LATE)
-    drained_at = max(arrived[ask.mobile][0].at for ask in asks if ask.at < back_at and ask.mobile in arrived)
+    drained_at = max(arrived[ask.mobile][-1].at for ask in asks if ask.at < back_at and ask.mobile in arrived)
     table.add("backlog drained after the return (s)", drained_at - back_at)
 
 

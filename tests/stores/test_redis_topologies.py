@@ -181,11 +181,15 @@ async def test_a_durable_step_counts_only_when_a_replica_has_it(rig: Rig) -> Non
         assert [str(one) for one in done] == ["redis: not replicated", "0"]
         again = Redis(rig.url, clock=FakeClock(), replicas=1)
         # It has to connect first, and may run out of time before the replica has.
-        with pytest.raises(StoreUnavailable, match="not replicated|TimeoutError"):
+        with pytest.raises(StoreUnavailable, match=r"not replicated|TimeoutError"):
             await again.run(*end, durable=True)
         await again.aclose()
         asleep.resume()
-        assert await until_works(lambda: open_session(redis, durable=True)) in ([], ["redis: not replicated"], ["redis: TimeoutError"])
+        assert await until_works(lambda: open_session(redis, durable=True)) in (
+            [],
+            ["redis: not replicated"],
+            ["redis: TimeoutError"],
+        )
 
 
 async def test_nothing_acknowledged_is_lost_when_a_master_dies_under_load(rig: Rig, start: Start) -> None:
