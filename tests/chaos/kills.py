@@ -17,7 +17,6 @@ from tests.chaos.world import FINAL, Server, Table, VendorProcess, number, open_
 from tests.helpers import PageClient
 
 SENDS = 3
-LONGEST_WAIT_S = 0.3
 LONGEST_LATENCY_S = 0.1
 SETTLED_S = 60.0  # PR-1 in docs/security.md
 QUIET_S = 10.0  # PV-3 in docs/security.md
@@ -73,10 +72,11 @@ class Fleet:
 class Kills:
     """The rounds, and a watcher beside them that follows every send to its end."""
 
-    def __init__(self, fleet: Fleet, vendor: VendorProcess, chance: random.Random) -> None:
+    def __init__(self, fleet: Fleet, vendor: VendorProcess, chance: random.Random, *, longest_wait_s: float) -> None:
         self._fleet = fleet
         self._vendor = vendor
         self._chance = chance
+        self._longest_wait_s = longest_wait_s
         self._count = 0
         self._over_at = 0.0
         self.sends: list[Send] = []
@@ -89,7 +89,7 @@ class Kills:
         way = self._by_socket if count % 2 else self._by_rest
         sent = await way(server, [self._number() for _ in range(SENDS)])
         victim = self._chance.choice([server, server, other])
-        wait_s = self._chance.uniform(0, LONGEST_WAIT_S)
+        wait_s = self._chance.uniform(0, self._longest_wait_s)
         late_s = self._chance.uniform(0, 0.02)
         await asyncio.sleep(max(0, wait_s - late_s))
         late = asyncio.create_task(self._late(victim))
@@ -200,15 +200,15 @@ def _met_a_kill(order: Order, kills: list[float]) -> bool:
     return any(abs(kill - order["at"]) <= NEAR_S for kill in kills)
 
 
-async def run(directory: Path, *, rounds: int, seed: int) -> Table:
-    """So many kills; every figure in one table."""
+async def run(directory: Path, *, rounds: int, seed: int, longest_wait_s: float = 0.3) -> Table:
+    """So many kills, each up to `longest_wait_s` after sends were acknowledged; every figure in one table."""
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(directory))
         vendor = await stack.enter_async_context(VendorProcess.open("yuntongxun"))
         fleet = Fleet(directory, stores | vendor_settings(vendor.ports, rate=1000))
         stack.push_async_callback(fleet.aclose)
         await fleet.open()
-        kills = Kills(fleet, vendor, random.Random(seed))
+        kills = Kills(fleet, vendor, random.Random(seed), longest_wait_s=longest_wait_s)
         async with asyncio.TaskGroup() as group:
             group.create_task(kills.watch())
             for count in range(rounds):
