@@ -35,7 +35,9 @@ class LimitStore:
         return Verdict(outcome, wait_ms, rates[index - 1] if index else None, charged_rates)
 
     async def refund(self, action: str, subject: Tag, rates: tuple[Rate, ...]) -> None:
-        """Give one charge back."""
+        """Give one charge back; of nothing, if the limits were only observed and all used up."""
+        if not rates:
+            return
         emissions = [rate.emission_us for rate in rates]
         await self._redis.run("refund", self._keys(action, subject, rates), *emissions)
 

@@ -56,6 +56,16 @@ async def test_a_refund_gives_one_charge_back(stack: Stack) -> None:
     assert outcomes == ["ok", "refused"]
 
 
+async def test_what_was_only_observed_can_be_given_back(stack: Stack) -> None:
+    """A limit that is used up charges nothing there, so nothing is given back when the send comes to nothing."""
+    store = LimitStore(stack.redis)
+    for _ in range(3):
+        await store.charge("t", _WHO, (_RATE,), mode="observe")
+    observed = await store.charge("t", _WHO, (_RATE,), mode="observe")
+    assert (observed.outcome, observed.charged) == ("refused", ())
+    await store.refund("t", _WHO, observed.charged)
+
+
 async def test_rl_11_an_address_is_asked_for_a_captcha_before_it_is_refused(start: Start) -> None:
     """Soft limit: 403 captcha_required; with a captcha it goes on; at five times the limit 429."""
     stack = await start(CAPTCHA_PROVIDER="altcha")
