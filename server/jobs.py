@@ -61,7 +61,7 @@ class Worker:
         clock: Clock,
         metrics: Metrics,
         concurrency: int = 256,
-        busy_max: int = 48,
+        busy_max: int = 32,
         lease_s: float = 5,
         max_tries: int = 5,
     ) -> None:

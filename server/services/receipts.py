@@ -3,7 +3,6 @@
 import hmac
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import asdict
 
 import orjson
 
@@ -72,7 +71,7 @@ class ReceiptService:
             self._metrics.receipts.labels(provider, result).inc()
 
     async def _take(self, provider: str, receipt: Receipt) -> str:
-        found = await self._messages.take(provider, receipt.message_id, orjson.dumps(asdict(receipt)).decode())
+        found = await self._messages.take(provider, receipt.message_id, orjson.dumps(receipt).decode())
         sent = Sent(**orjson.loads(found)) if found else await self._by_reference(provider, receipt.reference)
         if sent is None:
             return "unknown"
@@ -100,7 +99,7 @@ class ReceiptService:
         """Know this message when its receipt comes, or has come already."""
         if not message_id:
             return
-        early = await self._messages.remember(sent.provider, message_id, orjson.dumps(asdict(sent)).decode())
+        early = await self._messages.remember(sent.provider, message_id, orjson.dumps(sent).decode())
         if early:
             await self.take(sent.provider, [Receipt(**orjson.loads(early))])
 
