@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TextIO
 
 import uvloop
@@ -210,7 +211,7 @@ async def opened(core: set[int], beside: set[int], silent: TextIO) -> AsyncItera
 async def measure() -> Figures:
     """All figures."""
     core, beside = cores()
-    with open(os.devnull, "w", encoding="utf-8") as silent:
+    with Path(os.devnull).open("w", encoding="utf-8") as silent:
         async with opened(core if beside else set(), beside, silent) as bench:
             return await idle(bench) | await bare(bench) | await drain(bench)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import random
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -24,7 +25,7 @@ from server.tasks import Tasks
 
 _log = get_log(__name__)
 SEND_TIMEOUT_S = 6  # a provider's own limit is 5; this one is for a provider that forgets it
-LONGEST_RATE_WAIT_S = 10
+LONGEST_RATE_WAIT_S = 2  # meanwhile nobody looks whether the provider still works
 LOOK_S = 1
 _SLACK_S = 5  # a code of 300 s that waited a moment is still one of 5 minutes
 
@@ -116,10 +117,14 @@ class CourierService:
         name = job.pop("calling")
         # `called_at` is when the call was allowed. It left later, and may still be to come.
         since = str(max(int(job["called_at"]), round(now * 1000)))
-        fields = self._router.judge(job, name, "unknown").fields
-        await self._providers.note(self._jobs.key(job["id"]), name, "none", unknown_since=since, fields=fields)
+        verdict = self._router.judge(job, name, "unknown")
+        await self._providers.note(
+            self._jobs.key(job["id"]), name, "none", unknown_since=since, fields=verdict.fields
+        )
         _log.warning("sms.call_lost", provider=name, job=job["id"])
-        job.update(fields, unknown_at=since)
+        job.update(verdict.fields, unknown_at=since)
+        if verdict.failed:
+            await self._fail(job, verdict.failed)
 
     async def _ask_in_turn(self, errand: _Errand) -> None:
         """One provider after the other, until one takes it or the job has to wait."""
@@ -151,7 +156,8 @@ class CourierService:
             longest_wait_s=LONGEST_RATE_WAIT_S,
         )
         if choice.name is None:
-            await self._postpone(errand, choice.wait_s)
+            # Not all at the same moment: the first of them is the probe, and the others would wait for the next one.
+            await self._postpone(errand, max(0.2, choice.wait_s * random.uniform(0.2, 1)))  # noqa: S311 (no secret)
         tries = f"tries:{choice.name}"
         job.update({"attempt": str(choice.attempt), "provider": choice.name, tries: str(int(job.get(tries, 0)) + 1)})
         if choice.wait_s:
@@ -169,6 +175,8 @@ class CourierService:
             return result
         except SendFailed as fault:
             outcome = fault.kind
+            if sms.repeated and fault.kind == "limit_user":
+                return SendResult("")  # Enough for this number: it has the SMS whose answer got lost.
             raise
         except TimeoutError:
             raise SendFailed("unknown", "no answer in time") from None
@@ -180,11 +188,11 @@ class CourierService:
         """In one turn of the loop. Should we die in between, the next worker finds the SMS accepted."""
         sent = _sent(job)
         await asyncio.gather(
+            self._receipts.remember(sent, result.message_id),
             # One step, so that no kill in between leaves an SMS `accepted` for which no receipt will ever come.
             self._steps.move(sent, "delivered" if result.delivered else "accepted"),
             self._tell_breaker(job, "ok"),
         )
-        await self._receipts.remember(sent, result.message_id)
 
     async def _tell_breaker(
         self, job: Job, outcome: Outcome, since: str = "", fields: dict[str, str] | None = None

@@ -124,6 +124,31 @@ async def test_pv_3_a_second_lost_answer_sends_the_next_one_to_somebody_else(sta
     assert (await page.state("delivered"))["attempt"] == 3
 
 
+async def test_pv_3_enough_for_the_number_after_a_lost_answer_means_that_it_was_taken(start: Start) -> None:
+    """A vendor that allows one SMS a minute refuses the repeated one because of the first."""
+    first, second, routes = pair()
+    first.refuse("unknown", "limit_user")
+    stack = await start(routes=routes)
+    page = await stack.page()
+    await send(page)
+    await until_delayed(stack)
+    stack.clock.advance(11)
+    assert (await page.state("accepted"))["attempt"] == 2
+    assert second.sent == []
+
+
+async def test_what_was_accepted_is_not_failed_by_a_latecomer(start: Start) -> None:
+    """A worker that was taken for dead, or whoever clears up after it, speaks of an older moment."""
+    first = ScriptedProvider("first", delivers=False)
+    stack = await start(routes=[Route(first, rate=1000)])
+    page = await stack.page()
+    transaction = (await send(page))["transaction"]
+    await page.state("accepted")
+    job = await stack.queue.get(first.sent[0].id)
+    await stack.services.delivery.lapse(f"{first.sent[0].id} {transaction} {job['name']}")
+    assert (await page.ask("sms.watch", transaction=transaction))["data"]["status"] == "accepted"
+
+
 async def test_otp_12_a_retry_that_would_be_too_late_fails_at_once(start: Start) -> None:
     """Nobody waits for a moment at which nothing can happen any more."""
     first, _, routes = pair()

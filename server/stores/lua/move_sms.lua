@@ -1,5 +1,6 @@
 -- Record how far an SMS has come, and tell everybody. An older send of the same transaction may not speak for the
--- newer one, an older try not go on where a newer one is under way, and a later step is never taken back by an earlier one.
+-- newer one, nor an older try for the one under way; a later step is never taken back by an earlier one; and what a
+-- provider accepted fails only by his own report.
 -- KEYS  1 transaction  2 interval
 -- ARGV  2 owner of the send  3 status  4 attempt  5 reason  6 provider  7 topic  8 '1' if only what was accepted in
 --       this very attempt may move
@@ -9,6 +10,7 @@ local has = redis.call('HMGET', KEYS[1], 'owner', 'status', 'attempt')
 if has[1] ~= ARGV[2] then return 0 end
 if RANK[ARGV[3]] < RANK[has[2]] then return 0 end
 if ARGV[3] == has[2] and (RANK[has[2]] > 1 or tonumber(ARGV[4]) <= tonumber(has[3])) then return 0 end
+if ARGV[3] == 'failed' and has[2] == 'accepted' and ARGV[8] ~= '1' then return 0 end
 if ARGV[8] == '1' and (has[2] ~= 'accepted' or has[3] ~= ARGV[4]) then return 0 end
 redis.call('HSET', KEYS[1], 'status', ARGV[3], 'attempt', ARGV[4], 'reason', ARGV[5], 'provider', ARGV[6])
 -- A send that failed for good costs no wait; its place in the caps stays, so failures cannot be farmed.
