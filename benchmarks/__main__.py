@@ -1,4 +1,4 @@
-"""Runs the measurements and prints one table. There are no targets: the figures are for comparing two commits."""
+"""Runs the measurements and prints one table. Where a figure has a target, its row names it."""
 
 import argparse
 import asyncio
@@ -16,13 +16,13 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import load, servers
+from benchmarks import delivery, load, servers
 from benchmarks.load import HttpClient, Sample, SocketClient
 from benchmarks.servers import Server
 
 PAGES = 2_000
 BUSY = 0.9  # of a core; a server that had less was kept waiting
-MEASUREMENTS = ("ws", "http", "memory")
+MEASUREMENTS = ("ws", "http", "memory", "sms")
 NAMES = ("Haoma", "bare Tornado")
 
 
@@ -67,7 +67,36 @@ async def measure(asked: argparse.Namespace) -> list[Row]:
         if "http" in asked.only:
             messages = [(load.gets(server.port), b'"available":true') for server in pair]
             rows += await throughput("`GET /user/mobile/<mobile>/`", HttpClient, pair, messages, asked)
+    if "sms" in asked.only:
+        rows += sms(await servers.figures("benchmarks.delivery"))
     return rows
+
+
+def sms(has: dict[str, float]) -> list[Row]:
+    """The figures of `benchmarks/delivery.py`, beside the same requests to the vendor with nothing around them."""
+    queue = f"{delivery.JOBS:,} SMS to a vendor that takes {delivery.LATENCY_MS} ms"
+    return [
+        ("SMS put in line, p99 (at most 2 ms)", f"{has['enqueue_p99_ms']:.1f} ms", "", ""),
+        ("idle: put in line until the vendor is called, p99 (10 ms)", f"{has['call_p99_ms']:.1f} ms", "", ""),
+        (
+            f"{queue}, per second (1,500)",
+            f"{has['drain_per_s']:,.0f}",
+            f"{has['bare_per_s']:,.0f}",
+            f"{has['drain_per_s'] / has['bare_per_s']:.2f}",
+        ),
+        (
+            f"{queue}, CPU for each",
+            f"{has['drain_cpu_us']:.0f} µs",
+            f"{has['bare_cpu_us']:.0f} µs",
+            f"{has['bare_cpu_us'] / has['drain_cpu_us']:.2f}",
+        ),
+        (
+            f"{queue}, loop late by, p99 (20 ms)",
+            f"{has['drain_lag_p99_ms']:.1f} ms",
+            f"{has['bare_lag_p99_ms']:.1f} ms",
+            "",
+        ),
+    ]
 
 
 async def throughput(

@@ -1,6 +1,7 @@
 """Servers under test: whole processes on a core of their own, and what the system knows of them."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -91,3 +92,19 @@ def _pin(pid: int, core: set[int]) -> None:
     if core:
         for thread in Path(f"/proc/{pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), core)
+
+
+async def figures(module: str) -> dict[str, float]:
+    """What a measurement that is a process of its own prints; it finds its own core."""
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    if before:
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    if before:
+        os.sched_setaffinity(0, before)
+    printed, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{module} ended with {process.returncode}")
+    return dict(json.loads(printed))

@@ -74,6 +74,7 @@ class Worker:
         self._outside = outside
         self._concurrency = concurrency
         self._busy_max = busy_max
+        self._worth_asking = min(concurrency, busy_max // 4)
         self._lease_s = lease_s
         self._max_tries = max_tries
         self._supervisor = Tasks(clock)
@@ -120,7 +121,7 @@ class Worker:
     async def _free(self) -> int:
         """A job that waits for a vendor costs nothing; of those that keep the loop busy there are few at a time, so
         that a long queue is worked off at full speed and nobody's page has to wait for it."""
-        while (free := self._room_left()) <= 0:
+        while (free := self._room_left()) < self._worth_asking:
             self._room.clear()
             await self._room.wait()
         return free

@@ -6,6 +6,7 @@ import sys
 from contextlib import AbstractContextManager
 from typing import Any, TextIO
 
+import orjson
 import structlog
 
 _MOBILE = re.compile(r"(?<![0-9])((?:\+?86|0086)?1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
@@ -40,6 +41,10 @@ def _escape(value: str) -> str:
     return value.replace("\r", "\\r").replace("\n", "\\n").replace("\x1b", "\\x1b")
 
 
+def _to_json(line: Any, **_: Any) -> str:
+    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
 def set_up_logs(log_format: str, stream: TextIO = sys.stderr) -> None:
     """Send everything to `stream` as `json` or for a reader (`console`)."""
     shared: list[Any] = [
@@ -53,7 +58,7 @@ def set_up_logs(log_format: str, stream: TextIO = sys.stderr) -> None:
         _one_line,
     ]
     last = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
+        structlog.processors.JSONRenderer(serializer=_to_json)
         if log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=stream.isatty())
     )
