@@ -71,18 +71,20 @@ class ReceiptService:
             self._metrics.receipts.labels(provider, result).inc()
 
     async def _take(self, provider: str, receipt: Receipt) -> str:
-        found = await self._messages.take(provider, receipt.message_id, orjson.dumps(receipt).decode())
-        sent = Sent(**orjson.loads(found)) if found else await self._by_reference(provider, receipt.reference)
+        told = orjson.dumps(receipt).decode()
+        found = await self._messages.take(provider, receipt.message_id, told, delivered=receipt.delivered)
+        sent = Sent(**orjson.loads(found)) if found else await self._by_reference(provider, receipt)
         if sent is None:
             return "unknown"
         return await self._apply(sent, receipt)
 
-    async def _by_reference(self, provider: str, reference: str) -> Sent | None:
-        """The answer to the send may have got lost, but the vendor names our own id."""
-        job = await self._jobs.get(reference) if reference else {}
-        if not job.get(f"tries:{provider}"):
+    async def _by_reference(self, provider: str, receipt: Receipt) -> Sent | None:
+        """The answer to the send may have got lost, but the vendor names our own id. That his try failed says
+        nothing of one that another vendor has taken since."""
+        job = await self._jobs.get(receipt.reference) if receipt.reference else {}
+        if not job.get(f"tries:{provider}") or not (receipt.delivered or job.get("calling") == provider):
             return None
-        return Sent(reference, job["transaction"], job["name"], int(job["attempt"]), provider)
+        return Sent(receipt.reference, job["transaction"], job["name"], int(job["attempt"]), provider)
 
     async def _apply(self, sent: Sent, receipt: Receipt) -> str:
         if self._tagger.tag(receipt.mobile).name != sent.name:

@@ -95,11 +95,10 @@ class MessageStore:
             await self._redis.run("remember_message", [_message_key(provider, message_id)], send, self._keep_ms)
         )
 
-    async def take(self, provider: str, message_id: str, receipt: str) -> str:
+    async def take(self, provider: str, message_id: str, receipt: str, *, delivered: bool) -> str:
         """The send that a receipt is about, or "": then it is kept a moment, as it may have been too fast."""
-        return str(
-            await self._redis.run("take_receipt", [_message_key(provider, message_id)], receipt, self._early_ms)
-        )
+        told = (receipt, int(delivered), self._early_ms)
+        return str(await self._redis.run("take_receipt", [_message_key(provider, message_id)], *told))
 
 
 def _message_key(provider: str, message_id: str) -> str:

@@ -152,6 +152,36 @@ async def test_a_receipt_that_names_our_own_id_mends_a_lost_answer(stack_of: Any
     assert len(vendor.sent) == 1
 
 
+async def test_pv_5_of_two_receipts_that_were_too_fast_delivered_is_not_undone(stack_of: Any) -> None:
+    """The rule holds for those that wait, too."""
+    stack = await stack_of()
+    await report(stack)
+    await report(stack, delivered=False)
+    page = await stack.page()
+    await page.ask("sms.send", mobile=MOBILE, purpose="register")
+    await page.state("delivered")
+
+
+async def test_pv_5_a_vendor_whose_try_failed_says_nothing_of_another_vendor_s(
+    start: Start, vendor: ScriptedProvider
+) -> None:
+    """His answer got lost, another one took the SMS, and now he reports, by our own id, that his did not arrive."""
+    vendor.refuse("unknown", "unknown")
+    other = ScriptedProvider("other", delivers=False)
+    stack = await start(routes=[Route(vendor, 1000, receipt_secret=SECRET), Route(other, 1000)])
+    page = await stack.page()
+    transaction = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]["transaction"]
+    for count in (1, 2):
+        sms = await vendor.nth(count)
+        async with asyncio.timeout(8):
+            while await stack.redis.call("ZCARD", "jobs:{sms}:delayed") == 0:
+                await asyncio.sleep(0.01)
+        stack.clock.advance(11)
+    await page.state("accepted")
+    await report(stack, message_id="never heard of", reference=sms.id, delivered=False)
+    assert (await page.ask("sms.watch", transaction=transaction))["data"]["status"] == "accepted"
+
+
 @pytest.mark.parametrize("path", ["/receipts/vendor/wrong-wrong-wrong/", f"/receipts/nobody/{SECRET}/"])
 async def test_pv_4_without_the_secret_nothing_is_believed(stack_of: Any, path: str) -> None:
     """And nobody learns which vendors we have."""
