@@ -220,8 +220,9 @@ def _judge_production(settings: Settings) -> None:
             raise SettingsFault(f"{name} is missing; production makes no secrets of its own.")
     if urlsplit(settings.site_url).scheme != "https":
         raise SettingsFault("SITE_URL is missing or not https://; production needs the address people reach.")
-    if set(settings.sms_providers) <= {*SANDBOXES}:
-        raise SettingsFault("SMS_PROVIDERS names no real provider; the sandbox alone sends nothing.")
+    # Not even behind a real one: failing over to it would tell people that an SMS arrived which nobody sent.
+    if not settings.sms_providers or {*settings.sms_providers} & {*SANDBOXES}:
+        raise SettingsFault("SMS_PROVIDERS must name real providers only; a sandbox sends nothing.")
     if settings.captcha_provider == "none":
         raise SettingsFault("CAPTCHA_PROVIDER=none is for tests; production needs a captcha.")
     if settings.limits == "observe":

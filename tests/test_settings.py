@@ -86,6 +86,7 @@ def test_tok_3_production_makes_no_secret_of_its_own(name: str) -> None:
     ("change", "named"),
     [
         ({"SMS_PROVIDERS": "sandbox"}, "SMS_PROVIDERS"),
+        ({"SMS_PROVIDERS": "yuntongxun,sandbox2"}, "SMS_PROVIDERS"),
         ({"SITE_URL": ""}, "SITE_URL"),
         ({"SITE_URL": "http://haoma.example"}, "SITE_URL"),
         ({"CAPTCHA_PROVIDER": "none"}, "CAPTCHA_PROVIDER"),
@@ -96,7 +97,7 @@ def test_tok_3_production_makes_no_secret_of_its_own(name: str) -> None:
     ids=str,
 )
 def test_production_refuses_parts_of_development(change: dict[str, str], named: str) -> None:
-    """The sandbox, a captcha that is none, limits that only look, stores that are embedded."""
+    """A sandbox, also behind a vendor, a captcha that is none, limits that only look, stores that are embedded."""
     assert named in _fault(_PRODUCTION | change)
 
 
