@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from server.clock import Clock
+from server.errors import StoreUnavailable
 from server.fixed_codes import FixedCodes
 from server.i18n import text
 from server.jobs import Job, JobDelayed, JobFailed, Outside
@@ -27,6 +28,7 @@ _log = get_log(__name__)
 SEND_TIMEOUT_S = 6  # a provider's own limit is 5; this one is for a provider that forgets it
 LONGEST_RATE_WAIT_S = 2  # meanwhile nobody looks whether the provider still works
 LOOK_S = 1
+RECORD_TRIES, RECORD_PAUSE_S = 120, 0.5
 _SLACK_S = 5  # a code of 300 s that waited a moment is still one of 5 minutes
 
 
@@ -185,6 +187,17 @@ class CourierService:
             self._metrics.provider_seconds.labels(route.name).observe(self._clock.monotonic() - began)
 
     async def _accepted(self, job: Job, result: SendResult) -> None:
+        """A provider's yes is held while Redis is away: whoever takes the job over then could only send again."""
+        for _ in range(RECORD_TRIES):
+            try:
+                await self._record(job, result)
+                return
+            except StoreUnavailable as fault:
+                _log.warning("sms.not_recorded", job=job["id"], why=str(fault))
+            await self._clock.sleep(RECORD_PAUSE_S)
+        await self._record(job, result)
+
+    async def _record(self, job: Job, result: SendResult) -> None:
         """In one turn of the loop. Should we die in between, the next worker finds the SMS accepted."""
         sent = _sent(job)
         await asyncio.gather(

@@ -100,19 +100,45 @@ async def test_st_1_after_an_outage_pushes_work_again_without_a_restart(between:
 
 
 @pytest.mark.parametrize("fault", ["cut", "hang"])
+async def test_a_provider_s_yes_outlasts_an_outage_of_redis(between: Between, fault: str) -> None:
+    """Redis goes while the provider is being asked: what was taken is recorded when it is back, not sent again."""
+    stack = between.stack
+    page = await stack.page()
+    stack.provider.gate.clear()
+    await page.ask("sms.send", mobile=MOBILE, purpose="register")
+    await page.state("sending")
+    await _break(between.redis, fault)
+    stack.provider.gate.set()
+    sms = await stack.provider.nth(1)
+    assert (await page.next_event("degraded"))["data"] == {"what": "redis"}
+    await _mend(between.redis, fault)
+    await page.state("delivered")
+    stack.clock.advance(11)
+    async with asyncio.timeout(8):
+        while (await stack.redis.call("HGET", f"jobs:{{sms}}:job:{sms.id}", "status")) != "done":
+            await asyncio.sleep(0.01)
+    assert len(stack.provider.sent) == 1
+
+
+@pytest.mark.parametrize("fault", ["cut", "hang"])
 async def test_st_5_without_mongo_uniqueness_is_unknown_never_free(between: Between, fault: str) -> None:
     """null on the websocket, 503 by REST, and no SMS, no account, no token."""
-    page, rest = await between.stack.page(), between.stack.rest()
-    await page.ask("ping")
+    page, *others = [await between.stack.page() for _ in range(4)]
+    rest = between.stack.rest()
+    await asyncio.gather(*(each.ask("ping") for each in (page, *others)))
     await _break(between.mongo, fault)
-    assert (await page.ask("mobile.check", mobile=MOBILE))["data"] == {"mobile": MOBILE, "available": None}
-    answer = await rest.get(f"/user/mobile/{MOBILE}/")
-    assert (answer.status, answer.error["code"]) == (503, "check_unavailable")
-    refused = await page.ask("sms.send", mobile=MOBILE, purpose="register")
-    assert refused["data"]["code"] == "check_unavailable"
     form = {"mobile": MOBILE, "password": PASSWORD, "sms_code": "123456", "transaction": "a.b"}
-    assert (await page.ask("user.register", **form))["data"]["code"] == "unavailable"
-    login = await page.ask("session.login", account=MOBILE, password=PASSWORD)
+    checked, answer, refused, registered, login = await asyncio.gather(
+        page.ask("mobile.check", mobile=MOBILE),
+        rest.get(f"/user/mobile/{MOBILE}/"),
+        others[0].ask("sms.send", mobile=MOBILE, purpose="register"),
+        others[1].ask("user.register", **form),
+        others[2].ask("session.login", account=MOBILE, password=PASSWORD),
+    )
+    assert checked["data"] == {"mobile": MOBILE, "available": None}
+    assert (answer.status, answer.error["code"]) == (503, "check_unavailable")
+    assert refused["data"]["code"] == "check_unavailable"
+    assert registered["data"]["code"] == "unavailable"
     assert login["data"]["code"] == "unavailable"
     assert between.stack.provider.sent == []
     await _until_ready(between.stack, False)
