@@ -159,6 +159,20 @@ async def test_otp_12_a_retry_that_would_be_too_late_fails_at_once(start: Start)
     assert (await page.state("failed"))["reason"]["code"] == "too_late"
 
 
+async def test_otp_12_an_sms_that_waited_too_long_is_not_sent(start: Start) -> None:
+    """Its code has less than a minute left when its turn comes; the page is told and may ask for another."""
+    first, second, routes = pair()
+    first.refuse("transient")
+    stack = await start(routes=routes)
+    page = await stack.page()
+    await send(page)
+    await until_delayed(stack)
+    stack.clock.advance(241)
+    failed = await page.state("failed")
+    assert (failed["reason"]["code"], failed["can_resend"]) == ("too_late", True)
+    assert (len(first.sent), second.sent) == (1, [])
+
+
 async def test_weights_share_the_first_tries(start: Start) -> None:
     """Three to one; what fails still goes to the other."""
     first, second = ScriptedProvider("first"), ScriptedProvider("second")
