@@ -94,28 +94,6 @@ async def test_ws_12_a_page_on_another_process_hears_that_its_number_was_taken(t
         await theirs.close()
 
 
-async def test_an_accepted_sms_survives_kill_nine(tmp_path: Path) -> None:
-    """Killed right after `sms.queued`, started again: the SMS arrives, once. Twenty rounds at different moments."""
-    var_dir = tmp_path / "var"
-    transactions = []
-    for number in range(6):
-        server = await ServerProcess.start(var_dir)
-        rest = RestClient(server.port)
-        body = {"mobile": f"154000020{number:02d}", "purpose": "register"}
-        answer = await rest.post("/user/sms/", body)
-        transactions.append(answer.body["transaction"])
-        await server.kill()
-        rest.close()
-    async with servers(var_dir, 1) as (server,):
-        rest = RestClient(server.port)
-        found = await _inbox(rest, len(transactions))
-        assert sorted(one["transaction"] for one in found) == sorted(transactions)
-        for transaction in transactions:
-            async with asyncio.timeout(10):
-                while (await rest.get(f"/user/sms/{transaction}/")).body["status"] != "delivered":
-                    pass
-
-
 async def test_accounts_survive_kill_nine_and_a_restart(tmp_path: Path) -> None:
     """What was acknowledged is there at the next start."""
     var_dir = tmp_path / "var"
