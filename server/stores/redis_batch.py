@@ -128,4 +128,5 @@ async def _read(connection: AbstractConnection, *, skip: bool = False) -> Any:
     try:
         return await connection.read_response()
     except ResponseError as refusal:
-        return refusal
+        # Redis 6.2 wraps what a command inside a step met: "ERR Error running script (…): -READONLY …".
+        return ReadOnlyError("READONLY") if "-READONLY " in str(refusal) else refusal

@@ -1,6 +1,7 @@
 """Steps of one turn of the loop share a connection and a write, and nothing else."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -103,6 +104,20 @@ async def test_a_step_that_fails_does_not_harm_its_neighbours(stack_redis: Redis
     assert (first[0], last[0]) == ("ok", "ok")
     assert isinstance(failed, StoreUnavailable)
     assert str(failed) == "redis: WRONGTYPE"
+
+
+async def test_redis_6_2_that_has_become_read_only_is_left(standalone_rig: StandaloneRig) -> None:
+    """It says so inside another error; the next step has a new connection, which may find the new master."""
+    source = (
+        "return redis.error_reply('ERR Error running script (call to f_1): @user_script:9: @user_script: 9: "
+        "-READONLY You can\\'t write against a read only replica.')"
+    )
+    async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
+        redis._scripts["wrapped"] = (hashlib.sha1(source.encode()).hexdigest(), source)  # noqa: S324
+        with pytest.raises(StoreUnavailable, match="READONLY"):
+            await redis.run("wrapped", ["session:{a}"])
+        await charge(redis, "after")
+        assert between.connections == 2
 
 
 async def test_a_caller_that_goes_away_harms_nobody(stack_redis: Redis) -> None:
