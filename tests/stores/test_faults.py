@@ -189,6 +189,36 @@ async def test_st_6_a_lost_answer_whose_write_can_be_read_back_is_a_success(betw
     assert (await page.ask("user.register", **form))["type"] == "user.registered"
 
 
+@pytest.mark.parametrize("written", [False, True])
+async def test_pr_2_a_registration_whose_process_died_is_finished_by_the_same_request(
+    stack: Stack, written: bool
+) -> None:
+    """Before or after the account was written: nobody let go of the code. When its hold has lapsed the same request
+    makes the account, or finds it, and there is one."""
+    page = await stack.page()
+    transaction = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]["transaction"]
+    code = (await stack.provider.nth(1)).code
+    form = {"mobile": MOBILE, "password": PASSWORD, "sms_code": code, "transaction": transaction}
+    users, codes = stack.services.accounts._users, stack.services.codes
+
+    async def never_written(user: dict[str, Any]) -> bool:
+        raise StoreUnavailable("mongo", "as if we had died")
+
+    async def never_settled(step: Coroutine[Any, Any, bool]) -> None:
+        step.close()
+
+    with pytest.MonkeyPatch.context() as dead:
+        dead.setattr(codes, "_settle", never_settled)
+        if not written:
+            dead.setattr(users, "insert", never_written)
+        await page.ask("user.register", **form)
+    assert await stack.mongo.db.users.count_documents({}) == int(written)
+    assert (await page.ask("user.register", **form))["type"] == "error", "it may still be under way"
+    stack.clock.advance(21)
+    assert (await page.ask("user.register", **form))["type"] == "user.registered"
+    assert await stack.mongo.db.users.count_documents({}) == 1
+
+
 class _Collection:
     """A collection one of whose calls fails as the network would make it fail."""
 
