@@ -28,13 +28,13 @@ class Edge:
 
     def client_address(self, request: HTTPServerRequest) -> str:
         """The peer; behind trusted proxies the right-most address of X-Forwarded-For that is none of them."""
-        address = request.remote_ip or ""
+        address = _plain(request.remote_ip or "")
         forwarded = ",".join(request.headers.get_list("X-Forwarded-For")).split(",")
         while self._trusts(address) and forwarded:
             candidate = forwarded.pop().strip()
             if not _is_address(candidate):
                 break
-            address = candidate
+            address = _plain(candidate)
         return address
 
     def _trusts(self, address: str) -> bool:
@@ -61,6 +61,13 @@ def _origin(url: str) -> str:
     origin = url.rstrip("/").lower()
     scheme = origin.partition(":")[0]
     return origin.removesuffix({"https": ":443", "http": ":80"}.get(scheme, "\0"))
+
+
+def _plain(address: str) -> str:
+    """A socket that listens on IPv6 shows an IPv4 peer as `::ffff:192.0.2.1` (RFC 4291, 2.5.5.2); no list of
+    proxies or vendors' addresses is written so."""
+    mapped = ipaddress.IPv6Address(address).ipv4_mapped if address.lower().startswith("::ffff:") else None
+    return str(mapped) if mapped else address
 
 
 def _is_address(text: str) -> bool:
