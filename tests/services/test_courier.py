@@ -10,6 +10,7 @@ import pytest
 from server.errors import StoreUnavailable
 from server.sms.router import Route
 from server.stores.codes import CodeRules, CodeStore
+from server.stores.jobs import QUEUE_MAX
 from server.stores.providers import Candidate
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PageClient, ScriptedProvider
@@ -286,6 +287,21 @@ async def test_pv_8_who_has_to_wait_for_the_rate_is_sent_in_his_turn(start: Star
             await asyncio.sleep(0.01)
     assert spare.sent
     assert len(slow.sent) > len(spare.sent)
+
+
+async def test_pv_8_a_queue_that_is_full_takes_no_more(stack: Stack) -> None:
+    """503 with a wait, before anything is charged; with room again the number may be used at once."""
+    line = {f"job{number}:0": 9e12 for number in range(QUEUE_MAX)}
+    await stack.redis.client.zadd("jobs:{sms}:delayed", line)
+    rest = stack.rest()
+    refused = await rest.post("/user/sms/", {"mobile": MOBILE, "purpose": "register"})
+    assert (refused.status, refused.error["code"]) == (503, "busy")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert await stack.redis.call("KEYS", "sms:*") == []
+    assert await stack.redis.call("KEYS", "limit:*") == []
+    await stack.redis.client.zrem("jobs:{sms}:delayed", "job0:0")
+    assert (await rest.post("/user/sms/", {"mobile": MOBILE, "purpose": "register"})).status == 202
+    await stack.provider.nth(1)
 
 
 async def test_pr_1_a_call_that_nobody_finished_counts_as_a_lost_answer(start: Start) -> None:

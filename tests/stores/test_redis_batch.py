@@ -113,7 +113,7 @@ async def test_redis_6_2_that_has_become_read_only_is_left(standalone_rig: Stand
         "-READONLY You can\\'t write against a read only replica.')"
     )
     async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
-        redis._scripts["wrapped"] = (hashlib.sha1(source.encode()).hexdigest(), source)  # noqa: S324
+        redis._scripts["wrapped"] = (hashlib.sha1(source.encode()).hexdigest(), source)
         with pytest.raises(StoreUnavailable, match="READONLY"):
             await redis.run("wrapped", ["session:{a}"])
         await charge(redis, "after")
