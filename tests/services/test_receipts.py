@@ -208,9 +208,12 @@ async def test_what_cannot_be_read_is_refused(stack_of: Any, body: bytes, status
 
 
 async def test_the_secret_of_the_path_is_not_logged(stack_of: Any, logged: Any) -> None:
-    """The access log shows its place only."""
+    """The access log shows its place only, also where the vendor was told a wrong address."""
     stack = await stack_of()
-    await report(stack)
+    rest = stack.rest()
+    assert (await rest.post(f"/receipts/vendor/{SECRET}", [])).status == 200, "the last slash may be left out"
+    for slip in (f"/receipts/vendor/{SECRET}/x/", f"/receipts/{SECRET}", f"//receipts/vendor/{SECRET}/"):
+        assert (await rest.post(slip, [])).status == 404
     assert "/receipts/{provider}/{secret}/" in logged.getvalue()
     assert SECRET not in logged.getvalue()
 
