@@ -27,8 +27,8 @@ class SettingsFault(ValueError):
     """A setting that cannot be used: one sentence that names it and says what to do."""
 
 
-def _setting(default: Any, read: str, text: str, **options: Any) -> Any:
-    return field(default=default, metadata={"read": read, "help": text, "options": options})
+def _setting(default: Any, read: str, text: str, *, secret: bool = False, **options: Any) -> Any:
+    return field(default=default, repr=not secret, metadata={"read": read, "help": text, "options": options})
 
 
 def _one_of(*choices: str) -> OneOf:
@@ -51,7 +51,9 @@ class Settings:
         Path("var"), "path", "private directory of the embedded stores and of development's secrets"
     )
     embedded: bool = _setting(False, "bool", "yes allows the embedded stores in production")
-    mongo_url: str = _setting("", "str", "mongodb://… of a MongoDB 6 or newer; empty starts the embedded store")
+    mongo_url: str = _setting(
+        "", "str", "mongodb://… of a MongoDB 6 or newer; empty starts the embedded store", secret=True
+    )
     mongo_driver: str = _setting(
         "motor", "str", "motor or pymongo (its async client)", validate=_one_of("motor", "pymongo")
     )
@@ -60,14 +62,17 @@ class Settings:
         "str",
         "redis://…, rediss://…, unix://…, redis+sentinel://… or redis+cluster://… of a Redis 6.2 or newer; "
         "empty starts the embedded store",
+        secret=True,
     )
     redis_wait_replicas: int = _setting(
         0, "int", "replicas that must have a step before it is acknowledged", validate=Range(0, 5)
     )
-    code_keys: str = _setting("", "str", "id:base64,… keys of at least 32 bytes from which SMS codes are derived")
-    token_keys: str = _setting("", "str", "id:base64,… 32-byte Ed25519 seeds that sign access tokens")
+    code_keys: str = _setting(
+        "", "str", "id:base64,… keys of at least 32 bytes from which SMS codes are derived", secret=True
+    )
+    token_keys: str = _setting("", "str", "id:base64,… 32-byte Ed25519 seeds that sign access tokens", secret=True)
     password_peppers: str = _setting(
-        "", "str", "id:base64,… keys mixed into passwords; keep one while any hash needs it"
+        "", "str", "id:base64,… keys mixed into passwords; keep one while any hash needs it", secret=True
     )
     site_name: str = _setting("Haoma", "str", "name of the service on pages and in the SMS")
     site_url: str = _setting("", "str", "https://… where people reach the service; required in production")
@@ -84,7 +89,10 @@ class Settings:
     )
     sms_providers: tuple[str, ...] = _setting(("sandbox",), "list", "SMS providers in order of preference")
     test_mobiles: str = _setting(
-        "", "str", "number=code@2027-01-31,… numbers with a fixed code that are sent no SMS; the date may be missing"
+        "",
+        "str",
+        "number=code@2027-01-31,… numbers with a fixed code that are sent no SMS; the date may be missing",
+        secret=True,
     )
     captcha_provider: str = _setting(
         "altcha",

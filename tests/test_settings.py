@@ -113,6 +113,15 @@ def test_production_starts_with_everything_given() -> None:
     Settings.from_env(_PRODUCTION | {"MONGO_URL": "", "REDIS_URL": "", "EMBEDDED": "yes"})
 
 
+def test_settings_that_are_shown_show_no_secret() -> None:
+    """Say in a traceback: neither keys, nor passwords in addresses, nor fixed codes, nor a vendor's token."""
+    more = {"TEST_MOBILES": "15400000001=314159@2999-01-31", "SMS_YUNTONGXUN_AUTH_TOKEN": "token-of-ours"}
+    stores = {"MONGO_URL": "mongodb://me:pass-m@db/haoma", "REDIS_URL": "redis://:pass-r@cache"}
+    shown = repr(Settings.from_env(_PRODUCTION | more | stores))
+    for secret in ("k1:", "pass-m", "pass-r", "314159", "15400000001", "token-of-ours"):
+        assert secret not in shown
+
+
 def test_secrets_made_in_development_are_kept_and_private(tmp_path: Path) -> None:
     """The next start has the same ones; nobody else may read them."""
     first = Settings.from_env({"VAR_DIR": str(tmp_path / "var")})

@@ -27,7 +27,7 @@ class Route:
     provider: SmsProvider
     rate: float = 50
     weight: int = 0
-    receipt_secret: str = ""
+    receipt_secret: str = field(default="", repr=False)
     receipt_from: Networks = ()
 
     @property
