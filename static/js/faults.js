@@ -52,10 +52,17 @@ export class Panel {
     const now = byId("fault-now");
     now.dataset.state = fault === NONE ? "live" : "rest";
     now.querySelector("span").textContent = text;
-    byId("fault-off").disabled = fault === NONE;
+    this.#allowOff(fault !== NONE);
     for (const input of this.#form.elements.fault) input.closest(".fault").classList.toggle("is-playing", input.value === fault);
     if (this.#said !== null && this.#said !== text) announce(text);
     this.#said = text;
+  }
+
+  /** A button that is switched off under somebody's finger hands the focus on, so the keyboard does not start anew. */
+  #allowOff(allowed) {
+    const off = byId("fault-off");
+    if (!allowed && document.activeElement === off) byId("fault-set").focus();
+    off.disabled = !allowed;
   }
 
   #showTries(tries) {

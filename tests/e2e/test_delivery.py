@@ -213,7 +213,7 @@ async def test_a_fault_set_on_the_panel_is_met_on_the_sign_up_page(start: Start,
 
 
 async def test_the_panel_works_with_the_keyboard_alone_and_in_every_window(start: Start, visit: Visit) -> None:
-    """Arrows choose, Enter applies; a second window follows; a button makes all normal again."""
+    """Arrows choose, Enter applies; a second window follows; a button makes all normal again, and hands the focus on."""
     stack = await start(sandbox=True)
     mine, theirs = [(await visit(stack, "/dev/inbox", lang="en")).page for _ in range(2)]
     for page in (mine, theirs):
@@ -230,6 +230,7 @@ async def test_the_panel_works_with_the_keyboard_alone_and_in_every_window(start
     await theirs.get_by_role("button", name="Back to normal").click()
     await expect(mine.locator("#fault-now")).to_have_text("All normal")
     await expect(mine.locator("#fault-off")).to_be_disabled()
+    await expect(theirs.locator("#fault-set")).to_be_focused()
 
 
 # With the sandbox's own faults, through queue, router and receipts.
