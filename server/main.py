@@ -69,6 +69,7 @@ async def serve(settings: Settings) -> int:
         _announce(settings, port)
         died = await _wait(stop, embedded)
         await _drain(server, dispatcher, pages)
+    _log.info("server.stopped")
     return 1 if died else 0
 
 
@@ -111,6 +112,7 @@ async def _wait(stop: asyncio.Event, embedded: EmbeddedStores) -> bool:
 
 async def _drain(server: HTTPServer, dispatcher: Dispatcher, pages: OpenSockets) -> None:
     """Not ready, no new connections, pages sent away, polls answered, running requests finished."""
+    _log.info("server.stopping", pages=len(pages), at_most_s=DRAIN_S)
     dispatcher.services.health.draining = True
     server.stop()
     dispatcher.services.polls.end()

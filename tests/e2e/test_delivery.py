@@ -213,7 +213,7 @@ async def test_a_fault_set_on_the_panel_is_met_on_the_sign_up_page(start: Start,
 
 
 async def test_the_panel_works_with_the_keyboard_alone_and_in_every_window(start: Start, visit: Visit) -> None:
-    """Arrows choose, Enter applies; a second window follows; a button makes all normal again, and hands the focus on."""
+    """Arrows choose, Enter applies; a second window follows; a button makes all normal, and hands the focus on."""
     stack = await start(sandbox=True)
     mine, theirs = [(await visit(stack, "/dev/inbox", lang="en")).page for _ in range(2)]
     for page in (mine, theirs):
