@@ -62,7 +62,6 @@ class Worker:
         metrics: Metrics,
         concurrency: int = 256,
         busy_max: int = 32,
-        lease_s: float = 5,
         max_tries: int = 5,
     ) -> None:
         self._store = store
@@ -75,7 +74,6 @@ class Worker:
         self._concurrency = concurrency
         self._busy_max = busy_max
         self._worth_asking = min(concurrency, busy_max // 4)
-        self._lease_s = lease_s
         self._max_tries = max_tries
         self._supervisor = Tasks(clock)
         self._leases = Tasks(clock)
@@ -92,8 +90,8 @@ class Worker:
         """Begin to take jobs."""
         await self._store.prepare()
         self._supervisor.keep("jobs.take", self._take, every_s=0.1)
-        self._leases.keep("jobs.renew", self._renew, every_s=self._lease_s / 3)
-        self._supervisor.keep("jobs.adopt", self._adopt, every_s=self._lease_s / 5)
+        self._leases.keep("jobs.renew", self._renew, every_s=self._store.lease_s / 3)
+        self._supervisor.keep("jobs.adopt", self._adopt, every_s=self._store.lease_s / 5)
         self._supervisor.keep("jobs.tend", self._tend, every_s=0)
         self._supervisor.keep("jobs.sweep", self._store.forget_dead_consumers, every_s=600)
 

@@ -63,7 +63,6 @@ async def worker(stack: Stack, work: Work, *, grace_s: float = 0.2, **options: i
         outside=Outside(),
         clock=stack.clock,
         metrics=Metrics(),
-        lease_s=LEASE_S,
         **options,  # type: ignore[arg-type]
     )
     await running.start()

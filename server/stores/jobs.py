@@ -15,6 +15,8 @@ from server.stores.redis import Redis
 _GROUP = "workers"
 REMEMBER_DONE_S = 3600
 QUEUE_MAX = 20_000
+# Orphans are looked for each fifth of it, so a dead worker's jobs go on within five seconds.
+LEASE_S = 4
 _BLOCK_S = 5
 _TEND_AT_ONCE = 500
 
@@ -51,13 +53,13 @@ class IntentLapsed(Exception):
 class JobStore:
     """One consumer of one queue; its name is its own for this run."""
 
-    def __init__(self, redis: Redis, *, queue: str = "sms", lease_s: float = 5) -> None:
+    def __init__(self, redis: Redis, *, queue: str = "sms", lease_s: float = LEASE_S) -> None:
         self._redis = redis
         self._keys = f"jobs:{{{queue}}}"
         self._stream = f"{self._keys}:stream"
         self._delayed = f"{self._keys}:delayed"
         self._intents = f"{self._keys}:intents"
-        self._lease_ms = int(lease_s * 1000)
+        self.lease_s = lease_s
         self.consumer = secrets.token_hex(6)
 
     async def prepare(self) -> None:
@@ -122,10 +124,10 @@ class JobStore:
 
     async def orphans(self, count: int) -> list[Claim]:
         """Jobs whose worker has not renewed its lease; they are ours now."""
-        start = "0-0"
+        start, lease_ms = "0-0", int(self.lease_s * 1000)
         while True:  # A look goes no further than ten times `count`, and what others work on stands there too.
             start, entries, *_ = await self._redis.call(
-                "XAUTOCLAIM", self._stream, _GROUP, self.consumer, self._lease_ms, start, "COUNT", count
+                "XAUTOCLAIM", self._stream, _GROUP, self.consumer, lease_ms, start, "COUNT", count
             )
             found = _read_entries([entry for entry in entries if entry and entry[1]])
             if found or start == "0-0":
