@@ -17,6 +17,7 @@ from server.metrics import Metrics
 
 T = TypeVar("T")
 _WAITING_MAX = 64
+_DIGEST_LENGTH = 31  # characters of bcrypt's base64 after the salt
 _RETRY_AFTER_S = 2
 
 
@@ -29,8 +30,8 @@ class PasswordService:
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 2, thread_name_prefix="bcrypt")
         self._waiting = 0
-        # What an unknown account is compared with, so that it costs as much as a known one.
-        self._nobody = self._make("")
+        # What an unknown account is compared with: nobody's hash, which costs as much to compare as a known one.
+        self._nobody = f"{peppers.newest[0]}{bcrypt.gensalt(cost).decode()}{'.' * _DIGEST_LENGTH}"
 
     async def hash(self, password: str) -> str:
         """The hash to store; AppError `busy` if too many are waiting."""

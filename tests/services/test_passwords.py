@@ -117,4 +117,7 @@ async def test_pw_8_an_unknown_account_costs_a_hash_too(monkeypatch: pytest.Monk
     monkeypatch.setattr(bcrypt, "checkpw", count)
     service = _service()
     assert not await service.matches("", None)
-    assert len(compared) == 1
+    known = (await service.hash("")).partition("$")[2]
+    (nobody,) = compared
+    assert nobody.decode()[:7] == f"${known}"[:7], "of the same cost"
+    assert len(nobody) == len(known) + 1
