@@ -121,3 +121,12 @@ def test_no_text_of_a_page_is_left_over() -> None:
     whole, beginnings = keys_asked_by(source_of("templates/*.html", "static/js/*.js"))
     unused = {key for key in keys_with("page.") - whole if not key.startswith(tuple(beginnings))}
     assert unused == set()
+
+
+def test_each_error_and_each_reason_of_a_failed_sms_is_documented() -> None:
+    """With the status that it has, and no other."""
+    docs = ROOT / "docs"
+    rows = re.findall(r"^\| `(\w+)` \| (\d{3}) \|", (docs / "rest.md").read_text(), re.MULTILINE)
+    assert {code: int(status) for code, status in rows} == ERRORS
+    reasons = (docs / "realtime.md").read_text().partition("#### Why an SMS failed")[2].partition("\n#")[0]
+    assert re.findall(r"^\| `(\w+)` \|", reasons, re.MULTILINE) == [*SMS_REASONS]
