@@ -144,7 +144,7 @@ class Worker:
         self._sooner.clear()
         stands = await self._store.tend()
         self._metrics.show_queue(stands.depth, stands.delayed, stands.working, stands.oldest_s)
-        await asyncio.gather(*map(self._lapsed, stands.lapsed))
+        await asyncio.gather(*map(self._lapsed, stands.lapsed))  # a MongoDB that is away keeps each for a second
         wait_s = TEND_S if stands.next_due_s is None else min(TEND_S, stands.next_due_s)
         with suppress(TimeoutError):
             async with asyncio.timeout(max(wait_s, 0.001)):

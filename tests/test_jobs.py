@@ -194,6 +194,22 @@ async def test_an_entry_without_a_record_goes_to_the_dead_letters(stack: Stack) 
     assert await stack.redis.client.xlen("jobs:{test}:dead") == 1
 
 
+async def test_sends_whose_jobs_never_came_are_seen_to_together(stack: Stack) -> None:
+    """One that has to wait for a store holds up no other, nor the jobs whose time has come."""
+    both, seen = asyncio.Barrier(2), asyncio.Event()
+
+    async def lapse(_: str) -> None:
+        await both.wait()
+        seen.set()
+
+    work = Work()
+    work.lapse = lapse  # type: ignore[method-assign]
+    for intent in ("j1 a x", "j2 b x"):
+        await _store(stack).admit(intent, lapse_s=0, providers=[])
+    async with worker(stack, work), asyncio.timeout(10):
+        await seen.wait()
+
+
 async def test_pr_3_what_is_not_finished_at_the_stop_is_handed_back_at_once(stack: Stack) -> None:
     """Another worker need not wait for the lease."""
     never = asyncio.Event()
