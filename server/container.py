@@ -170,8 +170,7 @@ async def open_services(
             await receipts.take(provider, found)
 
         sandboxes = {
-            name: Sandbox(inbox, panel, clock, report, name=name, scripted=settings.development and name == "sandbox")
-            for name in SANDBOXES
+            name: Sandbox(inbox, panel, clock, report, name=name, scripted=name == "sandbox") for name in SANDBOXES
         }
         for sandbox in sandboxes.values():
             stack.push_async_callback(sandbox.aclose)
