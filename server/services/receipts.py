@@ -10,7 +10,7 @@ from server.errors import AppError
 from server.logs import get_log
 from server.metrics import Metrics
 from server.services.steps import Sent, StepService
-from server.sms.provider import Receipt, ReceiptForged
+from server.sms.provider import Receipt, ReceiptForged, ReceiptReader
 from server.sms.router import Route, Router
 from server.stores.jobs import JobStore
 from server.stores.providers import MessageStore
@@ -46,23 +46,36 @@ class ReceiptService:
 
         AppError `receipt_refused` for a wrong secret, signature or address, `request_invalid` if it cannot be read.
         """
-        route = self._router.get(provider)
-        reader = route.provider.receipts if route and _may_report(route, secret, address) else None
-        if reader is None:
-            raise self._refuse(provider if route else "unknown")
+        reader = self._reader(provider, secret, address)
         try:
             receipts = reader.read(body, headers)
         except ReceiptForged:
-            raise self._refuse(provider) from None
+            raise self._refuse(provider, "signature") from None
         except ValueError:
-            self._metrics.receipts.labels(provider, "unreadable").inc()
-            raise AppError("request_invalid") from None
+            raise self._unreadable(provider, body, headers) from None
         await self.take(provider, receipts)
         return reader.reply
 
-    def _refuse(self, provider: str) -> AppError:
+    def _reader(self, provider: str, secret: str, address: str) -> ReceiptReader:
+        route = self._router.get(provider)
+        if route is None or route.provider.receipts is None:
+            raise self._refuse(provider if route else "unknown", "provider")
+        if objection := _objection(route, secret, address):
+            raise self._refuse(provider, objection)
+        return route.provider.receipts
+
+    def _refuse(self, provider: str, why: str) -> AppError:
+        """The log tells the operator what the sender is not told."""
         self._metrics.receipts.labels(provider, "refused").inc()
+        _log.info("receipt.refused", provider=provider, why=why)
         return AppError("receipt_refused")
+
+    def _unreadable(self, provider: str, body: bytes, headers: Mapping[str, str]) -> AppError:
+        """Of its content only form and size are told: it names numbers."""
+        self._metrics.receipts.labels(provider, "unreadable").inc()
+        form = headers.get("Content-Type", "")[:80]
+        _log.warning("receipt.unreadable", provider=provider, content_type=form, size=len(body))
+        return AppError("request_invalid")
 
     async def take(self, provider: str, receipts: list[Receipt]) -> None:
         """Each moves the SMS it is about, if it is the first to say so."""
@@ -94,7 +107,8 @@ class ReceiptService:
             moved = await self._steps.move(sent, "delivered")
         else:
             moved = await self._steps.undelivered(sent)
-            _log.info("sms.undelivered", provider=sent.provider, job=sent.job, code=receipt.code)
+            if moved:
+                _log.info("sms.undelivered", provider=sent.provider, job=sent.job, code=receipt.code)
         return ("delivered" if receipt.delivered else "undelivered") if moved else "repeated"
 
     async def remember(self, sent: Sent, message_id: str) -> None:
@@ -106,8 +120,11 @@ class ReceiptService:
             await self.take(sent.provider, [Receipt(**orjson.loads(early))])
 
 
-def _may_report(route: Route, secret: str, address: str) -> bool:
+def _objection(route: Route, secret: str, address: str) -> str:
     ours = route.receipt_secret.encode()
-    if not ours or not hmac.compare_digest(ours, secret.encode()):
-        return False
-    return not route.receipt_from or any(ipaddress.ip_address(address) in each for each in route.receipt_from)
+    if not ours:
+        return "no secret set"
+    if not hmac.compare_digest(ours, secret.encode()):
+        return "secret"
+    known = not route.receipt_from or any(ipaddress.ip_address(address) in each for each in route.receipt_from)
+    return "" if known else "address"

@@ -218,6 +218,19 @@ async def test_the_secret_of_the_path_is_not_logged(stack_of: Any, logged: Any) 
     assert SECRET not in logged.getvalue()
 
 
+async def test_the_log_tells_the_operator_why_a_receipt_was_not_taken(stack_of: Any, logged: Any) -> None:
+    """Provider and reason, form and size; neither what was sent nor the secret that was tried."""
+    stack = await stack_of()
+    await stack.rest().post("/receipts/vendor/wrong-wrong-wrong/", [])
+    await stack.rest().post(f"/receipts/vendor/{SECRET}/", [], X_Forged="yes")
+    await stack.rest().post(f"/receipts/vendor/{SECRET}/", f"<mobile>{MOBILE}</mobile>".encode())
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    told = [line for line in lines if line["event"].startswith("receipt.")]
+    assert [line.get("why", line["event"]) for line in told] == ["secret", "signature", "receipt.unreadable"]
+    assert {line["provider"] for line in told} == {"vendor"}
+    assert all(text not in logged.getvalue() for text in (MOBILE, "<mobile>", "wrong-wrong", SECRET))
+
+
 async def test_a_receipt_from_an_address_that_is_not_the_vendor_s_is_refused(
     start: Start, vendor: ScriptedProvider
 ) -> None:
