@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 from playwright.async_api import Request, expect
@@ -30,9 +31,9 @@ async def picture_of(form: RegisterPage) -> list[str | None]:
     return [*states, await form.step("sending").get_attribute("data-tries"), await form.note.inner_text()]
 
 
-async def sends(stack: Stack, visit: Visit, mobile: str = MOBILE) -> tuple[Visitor, RegisterPage]:
+async def sends(stack: Stack, visit: Visit, mobile: str = MOBILE, **more: Any) -> tuple[Visitor, RegisterPage]:
     """A visitor who has asked for a code to this number."""
-    visitor = await visit(stack)
+    visitor = await visit(stack, **more)
     form = RegisterPage(visitor.page)
     await form.connected()
     await form.fill(mobile, PASSWORD)
@@ -252,6 +253,18 @@ async def test_the_sandbox_refuses_a_number_and_the_page_says_to_check_it(start:
     _, form = await sends(stack, visit, "15400009007")
     await expect(form.note).to_contain_text("请核对号码")
     await expect(form.send).to_be_enabled()
+
+
+async def test_no_step_s_name_breaks_within_a_word(start: Start, visit: Visit) -> None:
+    """From the smallest phone up, in the language with the longer words."""
+    stack = await start(sandbox=True)
+    visitor, form = await sends(stack, visit, "15400009010", lang="en")
+    await expect(form.step("delivered")).to_have_attribute("data-state", "failed", timeout=20_000)
+    for width in (320, 360, 390, 430):
+        await visitor.page.set_viewport_size({"width": width, "height": 900})
+        names = await visitor.page.locator("#sms-timeline .step-name").all()
+        heights = {(await name.bounding_box() or {})["height"] for name in names}
+        assert len(heights) == 1, f"{width} px: {heights}"
 
 
 async def test_a_late_receipt_turns_accepted_into_delivered(start: Start, visit: Visit) -> None:
