@@ -18,6 +18,7 @@ from server.tasks import Tasks
 
 _log = get_log(__name__)
 _PING_S = 5
+START_PATIENCE_S = 5
 Listener = Callable[[str, dict[str, Any]], None]
 
 
@@ -66,11 +67,11 @@ class EventBus:
         except StoreUnavailable as fault:
             _log.warning("event.lost", topic=topic.rpartition(":")[0], why=str(fault))
 
-    async def subscribe(self, topic: str, listener: Listener) -> None:
-        """Call `listener(topic, data)` from now on; StoreUnavailable if that cannot be promised."""
+    async def subscribe(self, topic: str, listener: Listener, *, patience_s: float = CALL_TIMEOUT_S) -> None:
+        """Call `listener(topic, data)` from now on; StoreUnavailable if that cannot be promised in `patience_s`."""
         self._listeners[topic].append(listener)
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
+            async with asyncio.timeout(patience_s):
                 await self._require_subscribed(topic)
         except BaseException as fault:
             self._remove(topic, listener)

@@ -1,6 +1,8 @@
 """All counters and histograms. Labels never carry a number, an address or a name."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # when each row began is of no use, and doubles them
 
 
 class Metrics:
@@ -28,7 +30,10 @@ class Metrics:
             registry=self.registry,
         )
         self.sms = Counter(
-            "haoma_sms_total", "SMS by provider and status", ["provider", "status"], registry=self.registry
+            "haoma_sms_total",
+            "Steps of SMS by provider: sending, accepted, delivered, failed",
+            ["provider", "status"],
+            registry=self.registry,
         )
         self.pages = Gauge("haoma_pages_open", "Websockets open in this process", registry=self.registry)
         self.queued = Counter("haoma_sms_queued_total", "SMS accepted for sending", registry=self.registry)

@@ -132,7 +132,8 @@ class Settings:
         environ = os.environ if environ is None else environ
         _refuse_what_is_coming(environ)
         values = _Reader(environ).read(tuple(each for each in dataclasses.fields(cls) if each.metadata))
-        sms_options = {name: value for name, value in environ.items() if name.startswith("SMS_")}
+        ours = {each.name.upper() for each in dataclasses.fields(cls)}
+        sms_options = {name: environ[name] for name in environ if name.startswith("SMS_") and name not in ours}
         settings = cls(**values, sms_options=sms_options)
         if settings.development:
             settings = _with_development_keys(settings)

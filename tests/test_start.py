@@ -64,6 +64,7 @@ async def _word(reader: asyncio.StreamReader) -> str:
         ({"MONGO_URL": "mongodb://127.0.0.1:1/haoma"}, "MONGO_URL"),
         ({"MONGO_URL": "mongodb://127.0.0.1:99999/haoma"}, "MONGO_URL"),
         ({"SMS_PROVIDERS": "pigeon"}, "SMS_PROVIDERS"),
+        ({"SMS_PROVIDER": "aliyun"}, "SMS_PROVIDER is no setting"),
         ({"ENV": "production"}, "CODE_KEYS"),
         ({"HOST": "192.0.2.1"}, "HOST"),
     ],

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from server.clock import Clock
-from server.events import EventBus, topics
+from server.events import START_PATIENCE_S, EventBus, topics
 from server.i18n import text
 from server.keys import KeyRing
 from server.services.otp import derive_code
@@ -29,7 +29,7 @@ class InboxService:
 
     async def start(self) -> None:
         """Begin to hear of messages that any process sent."""
-        await self._events.subscribe(topics.INBOX, self._on_message)
+        await self._events.subscribe(topics.INBOX, self._on_message, patience_s=START_PATIENCE_S)
 
     def listen(self, listener: Callable[[dict[str, Any]], None]) -> None:
         """Call `listener(message)`, as `newest` would show it, for each new one."""

@@ -7,7 +7,7 @@ from typing import Any
 from server.caller import Watcher
 from server.clock import Clock
 from server.errors import AppError, StoreUnavailable
-from server.events import EventBus, topics
+from server.events import START_PATIENCE_S, EventBus, topics
 from server.stores.registry import RegistryStore
 from server.tasks import Tasks
 
@@ -29,7 +29,7 @@ class MobileService:
 
     async def start(self) -> None:
         """Begin to listen for numbers taken and freed elsewhere."""
-        await self._events.subscribe(topics.MOBILES, self._on_change)
+        await self._events.subscribe(topics.MOBILES, self._on_change, patience_s=START_PATIENCE_S)
         self._events.on_gap(lambda: self._tasks.start(self._resync()))
         self._tasks.keep("mobiles.resync", self._resync, every_s=RESYNC_S)
 

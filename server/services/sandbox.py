@@ -5,7 +5,7 @@ from typing import Any
 
 from server.clock import Clock
 from server.errors import StoreUnavailable
-from server.events import EventBus, topics
+from server.events import START_PATIENCE_S, EventBus, topics
 from server.sms.faults import NO_FAULT, Tried
 from server.sms.provider import Sms
 from server.stores.sandbox import SandboxStore
@@ -26,7 +26,7 @@ class SandboxService:
 
     async def start(self) -> None:
         """Begin to hear of what any process does."""
-        await self._events.subscribe(topics.SANDBOX, self._on_event)
+        await self._events.subscribe(topics.SANDBOX, self._on_event, patience_s=START_PATIENCE_S)
 
     async def aclose(self) -> None:
         """Tell nobody any more."""

@@ -19,9 +19,10 @@ def make_routes(
     sandboxes: Mapping[str, SmsProvider | None],
 ) -> list[Route]:
     """A route for each of SMS_PROVIDERS, in their order; OptionFault for a name or an option that will not do.
-    A sandbox that is None is only known by its name."""
+    `environ`: all variables `SMS_…` that are not settings. A sandbox that is None is only known by its name."""
     if not names or len(set(names)) < len(names):
         raise OptionFault("SMS_PROVIDERS must name one provider or more, each once.")
+    _require_known(environ)
     routes = []
     for name in names:
         if name in sandboxes:
@@ -32,6 +33,14 @@ def make_routes(
         else:
             raise OptionFault(f"SMS_PROVIDERS names {name!r}; there are: {', '.join([*sandboxes, *PROVIDERS])}.")
     return routes
+
+
+def _require_known(environ: Mapping[str, str]) -> None:
+    """A variable that nobody reads is a typing error."""
+    ours = tuple(f"SMS_{name.upper()}_" for name in PROVIDERS)
+    for name in environ:
+        if environ[name].strip() and not name.startswith(ours):
+            raise OptionFault(f"{name} is no setting; a provider's options begin with {' '.join(ours)}.")
 
 
 def _vendor_route(options: ProviderOptions, http: VendorHttp, clock: Clock) -> Route:
