@@ -112,7 +112,7 @@ async def _wait(stop: asyncio.Event, embedded: EmbeddedStores) -> bool:
 
 async def _drain(server: HTTPServer, dispatcher: Dispatcher, pages: OpenSockets) -> None:
     """Not ready, no new connections, pages sent away, polls answered, running requests finished."""
-    _log.info("server.stopping", pages=len(pages), at_most_s=DRAIN_S)
+    _log.info("server.draining", at_most_s=DRAIN_S)
     dispatcher.services.health.draining = True
     server.stop()
     dispatcher.services.polls.end()

@@ -1,6 +1,7 @@
 """Several `run.py` on the same stores are one service."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,14 @@ async def test_pr_3_a_request_that_is_running_is_finished_first(tmp_path: Path) 
         pass
     assert await server.stop() == 0
     assert (await login).status == 401
+
+
+async def test_an_orderly_stop_is_told_in_the_log(tmp_path: Path) -> None:
+    """So that an operator can tell it from a crash; the last word comes when all is put away."""
+    server = await ServerProcess.start(tmp_path / "var", log=tmp_path / "log", LOG_FORMAT="json")
+    assert await server.stop() == 0
+    events = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert events[-2:] == ["server.draining", "server.stopped"]
 
 
 async def test_a_dead_store_stops_the_server(tmp_path: Path) -> None:
