@@ -19,15 +19,29 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose session an access token speaks for, and until when (Unix seconds) it does so."""
+
+    user: str
+    username: str
+    sid: str
+    version: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """One request's origin. `address` is the true client IP, `device` and `refresh` the values
-    of those cookies or "", `left` is set when nobody waits for the answer any more."""
+    of those cookies or "", `agent` what the client calls itself, `session` whose good token came along,
+    `left` is set when nobody waits for the answer any more."""
 
     address: str
     request_id: str
     locale: str = "zh_CN"
     device: str = ""
     refresh: str = ""
+    agent: str = ""
+    session: Identity | None = None
     transport: str = "rest"
     watcher: Watcher | None = None
     left: asyncio.Event = field(default_factory=asyncio.Event)

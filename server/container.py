@@ -7,12 +7,13 @@ from server.captcha.altcha import Altcha
 from server.clock import Clock
 from server.embedded import EmbeddedStores
 from server.errors import StoreTooOld, StoreUnavailable
-from server.events import EventBus
+from server.events import EventBus, topics
 from server.jobs import Outside, Worker
 from server.keys import KeyFault
 from server.logs import get_log
 from server.metrics import Metrics
 from server.services import Services
+from server.services.access_tokens import AccessTokens
 from server.services.accounts import AccountService
 from server.services.budget import BudgetService
 from server.services.captcha import Captcha, CaptchaService
@@ -21,6 +22,7 @@ from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
 from server.services.courier import CourierService
 from server.services.delivery import DeliveryService
+from server.services.guard import SessionGuard
 from server.services.health import HealthService
 from server.services.inbox import InboxService
 from server.services.limits import LimitService
@@ -30,6 +32,7 @@ from server.services.outbox import OutboxService
 from server.services.passwords import PasswordService
 from server.services.polls import PollService
 from server.services.receipts import ReceiptService
+from server.services.refresh_tokens import RefreshTokens
 from server.services.sandbox import SandboxService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
@@ -214,12 +217,11 @@ async def open_services(
             peppers=settings.ring("PASSWORD_PEPPERS"), cost=settings.bcrypt_cost, metrics=metrics
         )
         stack.callback(passwords.aclose)
-        sessions = SessionService(
-            store=SessionStore(redis),
-            ring=settings.ring("TOKEN_KEYS"),
-            issuer=settings.site_url or "urn:haoma:development",
-            clock=clock,
-        )
+        token_ring = settings.ring("TOKEN_KEYS")
+        tokens = AccessTokens(ring=token_ring, issuer=settings.site_url or "urn:haoma:development", clock=clock)
+        session_store = SessionStore(redis, topic=topics.SESSIONS)
+        sessions = SessionService(store=session_store, access=tokens, refresh=RefreshTokens(token_ring))
+        guard = SessionGuard(store=session_store, events=events, clock=clock)
         health = HealthService(
             probes={"redis": lambda: redis.call("PING"), "mongo": users.index_present},
             metrics=metrics,
@@ -235,6 +237,7 @@ async def open_services(
             conversion=conversion,
             countdowns=countdowns,
             delivery=delivery,
+            guard=guard,
             health=health,
             inbox=inbox if settings.development else None,
             sandbox=panel if settings.development else None,
@@ -254,6 +257,7 @@ async def open_services(
                 countdowns=countdowns,
             ),
             sessions=sessions,
+            tokens=tokens,
             metrics=metrics,
             clock=clock,
         )
@@ -262,7 +266,7 @@ async def open_services(
         )
         stack.push_async_callback(members.aclose)
         await _join(members)
-        for running in (courier, worker, countdowns, mobiles, health):
+        for running in (courier, worker, countdowns, mobiles, guard, health):
             await running.start()
             stack.push_async_callback(running.aclose)
         if services.inbox and services.sandbox:

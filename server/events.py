@@ -28,6 +28,7 @@ class topics:  # noqa: N801 (a namespace)
     MOBILES = "events:mobiles"
     INBOX = "events:inbox"
     SANDBOX = "events:sandbox"
+    SESSIONS = "events:sessions"
 
     @staticmethod
     def sms(transaction: str) -> str:

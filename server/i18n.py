@@ -77,8 +77,17 @@ def _field_text(locale: str, fault: str) -> str:
 
 
 def localised(data: dict[str, Any], locale: str) -> dict[str, Any]:
-    """A reply or push with the text of its reason, if it has one."""
+    """A reply or push with the text of its reason, if it has one, and its devices in words."""
+    if "sessions" in data:
+        return {
+            **data,
+            "sessions": [one | {"device": _device_text(locale, one["device"])} for one in data["sessions"]],
+        }
     reason = data.get("reason")
     if not isinstance(reason, dict):
         return data
     return {**data, "reason": {**reason, "message": text(locale, f"sms.reason.{reason['code']}")}}
+
+
+def _device_text(locale: str, device: str) -> str:
+    return " · ".join(text(locale, f"device.{word}") for word in device.split())

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-from server.caller import Caller
+from server.caller import Caller, Identity
 from server.errors import AppError, StoreUnavailable
 from server.logs import about_request, get_log
 from server.schemas.account import (
@@ -22,7 +22,8 @@ from server.schemas.account import (
 from server.schemas.base import Rules, StrictSchema
 from server.schemas.code import POLL_MAX_S, CaptchaChallenge, CaptchaNew, SmsSend, SmsState, SmsWatch
 from server.schemas.mobile import MobileCheck, MobileChecked
-from server.services import Services
+from server.schemas.sessions import SessionAuthenticate, SessionBound, SessionEnd, SessionsListed
+from server.services import Services, SignedIn
 
 _log = get_log(__name__)
 Data = dict[str, Any]
@@ -30,10 +31,12 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an operation answers. `refresh`: the new value of the refresh cookie, "" to clear it, None to leave it."""
+    """What an operation answers. `refresh`: the new value of the refresh cookie, "" to clear it, None to leave it.
+    `session`: the one that a websocket speaks for from now on."""
 
     data: Data
     refresh: str | None = None
+    session: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One row. `uses_cookie`: it acts on the refresh cookie, so it has no websocket form and needs our own origin."""
+    """One row. `uses_cookie`: it acts on the refresh cookie, so it has no websocket form and needs our own origin.
+    `needs_login`: it acts for the session of an access token, which must be alive."""
 
     name: str
     schema: type[StrictSchema]
@@ -58,6 +62,12 @@ class Operation:
     rest: Rest | None = None
     timeout_s: float = 5
     uses_cookie: bool = False
+    needs_login: bool = False
+
+    @property
+    def reading(self) -> bool:
+        """Whether it changes nothing, as no GET does."""
+        return self.rest is not None and self.rest.method == "GET"
 
 
 async def check_mobile(services: Services, caller: Caller, data: Data) -> Reply:
@@ -96,33 +106,69 @@ async def register_user(services: Services, caller: Caller, data: Data) -> Reply
     """Make the account and sign in."""
     data.pop("agree", None)
     await _admit(services, caller, "user.register", "register", data)
-    signed_in = await services.accounts.register(**data)
-    return Reply(signed_in.public(), refresh=signed_in.session.refresh)
+    return _signed_in(await services.accounts.register(**data, caller=caller))
 
 
 async def login(services: Services, caller: Caller, data: Data) -> Reply:
     """Sign in."""
     await _admit(services, caller, "session.login", "login", data)
-    signed_in = await services.accounts.login(**data)
-    return Reply(signed_in.public(), refresh=signed_in.session.refresh)
+    return _signed_in(await services.accounts.login(**data, caller=caller))
+
+
+async def authenticate(services: Services, caller: Caller, data: Data) -> Reply:
+    """Let a websocket speak for the session of an access token."""
+    await services.limits.charge_address("session.authenticate", caller.address)
+    who = services.tokens.identify(data["token"])
+    await services.guard.require(who, reading=False)
+    return Reply({"username": who.username}, session=who)
 
 
 async def refresh_session(services: Services, caller: Caller, data: Data) -> Reply:
     """A new access token for the refresh cookie."""
     await services.limits.charge_address("session.refresh", caller.address)
-    session = await services.sessions.refresh(caller.refresh)
+    session = await services.sessions.refresh(caller)
     return Reply({"token": session.token, "expires_in": session.expires_in}, refresh=session.refresh)
 
 
 async def log_out(services: Services, caller: Caller, data: Data) -> Reply:
     """End the session of the refresh cookie."""
-    await services.sessions.end(caller.refresh)
+    await services.sessions.log_out(caller.refresh)
     return Reply({}, refresh="")
+
+
+async def list_sessions(services: Services, caller: Caller, data: Data) -> Reply:
+    """Where this account is signed in."""
+    await services.limits.charge_address("session.list", caller.address)
+    return Reply({"sessions": await services.sessions.living(_holder(caller))})
+
+
+async def end_session(services: Services, caller: Caller, data: Data) -> Reply:
+    """Sign one of this account's sessions out."""
+    await services.limits.charge_address("session.end", caller.address)
+    await services.sessions.end(_holder(caller), data["id"])
+    return Reply({})
+
+
+async def end_other_sessions(services: Services, caller: Caller, data: Data) -> Reply:
+    """Sign all of this account's sessions out but the one that asks."""
+    await services.limits.charge_address("session.end", caller.address)
+    who = _holder(caller)
+    await services.sessions.end_all(who.user, "ended", but=who.sid)
+    return Reply({})
 
 
 async def ping(services: Services, caller: Caller, data: Data) -> Reply:
     """I am here."""
     return Reply({"server_now": round(services.clock.now(), 3)})
+
+
+def _signed_in(made: SignedIn) -> Reply:
+    return Reply(made.public(), refresh=made.session.refresh, session=made.session.who)
+
+
+def _holder(caller: Caller) -> Identity:
+    assert caller.session is not None, "only a row that needs a login may ask"
+    return caller.session
 
 
 async def _admit(services: Services, caller: Caller, action: str, purpose: str, data: Data) -> None:
@@ -209,6 +255,34 @@ OPERATIONS: dict[str, Operation] = {
             Rest("POST", "/user/logout/", 204),
             uses_cookie=True,
         ),
+        Operation("session.authenticate", SessionAuthenticate, authenticate, "session.bound", SessionBound()),
+        Operation(
+            "session.list",
+            Empty,
+            list_sessions,
+            "session.listed",
+            SessionsListed(),
+            Rest("GET", "/user/sessions/"),
+            needs_login=True,
+        ),
+        Operation(
+            "session.end",
+            SessionEnd,
+            end_session,
+            "session.ended",
+            Empty(),
+            Rest("DELETE", "/user/sessions/{id}/", 204),
+            needs_login=True,
+        ),
+        Operation(
+            "session.end_others",
+            Empty,
+            end_other_sessions,
+            "session.ended",
+            Empty(),
+            Rest("DELETE", "/user/sessions/", 204),
+            needs_login=True,
+        ),
         Operation("ping", Empty, ping, "pong", Pong()),
     )
 }
@@ -228,10 +302,12 @@ class Dispatcher:
         """Wait until no operation is running."""
         await self._idle.wait()
 
-    async def admit_socket(self, address: str) -> None:
-        """Charge a websocket's handshake; AppError `rate_limited`."""
+    async def admit_socket(self, caller: Caller) -> None:
+        """Charge a websocket's handshake; AppError `rate_limited`, or `token_invalid` for a session that is over."""
         try:
-            await self.services.limits.charge_address("socket.open", address)
+            await self.services.limits.charge_address("socket.open", caller.address)
+            if caller.session:
+                await self.services.guard.require(caller.session, reading=False)
         except StoreUnavailable:
             raise AppError("unavailable", retry_after=1) from None
 
@@ -261,8 +337,11 @@ class Dispatcher:
     async def _run(self, operation: Operation, caller: Caller, data: Data) -> Reply:
         try:
             async with asyncio.timeout(operation.timeout_s):
-                reply = await operation.run(self.services, caller, self._schemas[operation.name].load(data))
-            return Reply(operation.reply_schema.dump(reply.data), reply.refresh)
+                loaded = self._schemas[operation.name].load(data)
+                if operation.needs_login:
+                    await self.services.guard.require(caller.session, reading=operation.reading)
+                reply = await operation.run(self.services, caller, loaded)
+            return replace(reply, data=operation.reply_schema.dump(reply.data))
         except AppError:
             raise
         except ValidationError as fault:

@@ -43,7 +43,7 @@ def judged(error: dict[str, Any]) -> Verdict:
 class Transport(Protocol):
     """One way to ask."""
 
-    async def ask(self, row: Operation, data: Any) -> Verdict: ...
+    async def ask(self, row: Operation, data: Any, token: str) -> Verdict: ...
 
 
 class OverSocket:
@@ -54,10 +54,12 @@ class OverSocket:
         self._lang = lang
         self._left = 0
 
-    async def ask(self, row: Operation, data: Any) -> Verdict:
-        if not self._left:
+    async def ask(self, row: Operation, data: Any, token: str) -> Verdict:
+        if not self._left or row.needs_login:
             self._page, self._left = await self._stack.page(self._lang), 25
         self._left -= 1
+        if token:
+            assert (await self._page.ask("session.authenticate", token=token))["type"] == "session.bound"
         frame = await self._page.ask(row.name, **data)
         if frame["type"] == "error":
             return judged(frame["data"])
@@ -78,17 +80,20 @@ class OverRest:
         self._rest = rest
         self._lang = lang
 
-    async def ask(self, row: Operation, data: Any) -> Verdict:
+    async def ask(self, row: Operation, data: Any, token: str) -> Verdict:
         assert row.rest is not None
-        path = row.rest.path
+        path, given = row.rest.path, dict(data)
+        for name in [*given]:
+            if f"{{{name}}}" in path:
+                path = path.replace(f"{{{name}}}", quote(given.pop(name), safe=""))
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         if row.rest.method == "GET":
-            given = dict(data)
-            for name in [*given]:
-                if f"{{{name}}}" in path:
-                    path = path.replace(f"{{{name}}}", quote(given.pop(name), safe=""))
-            answer = await self._rest.get(f"{path}?{urlencode(given | {'lang': self._lang})}")
+            answer = await self._rest.get(f"{path}?{urlencode(given | {'lang': self._lang})}", **headers)
         else:
-            answer = await self._rest.ask(row.rest.method, f"{path}?lang={self._lang}", data)
+            if row.rest.method == "DELETE" and given:
+                headers["Content-Type"] = "application/json"
+            body = None if row.rest.method == "DELETE" and not given else given
+            answer = await self._rest.ask(row.rest.method, f"{path}?lang={self._lang}", body, **headers)
         if answer.status < 400:
             assert answer.status == row.rest.status
             return Verdict("ok", data=answer.body)
@@ -118,7 +123,7 @@ async def world_of(stack: Stack, first: int) -> dict[str, str]:
         transaction=world["taken_transaction"],
     )
     assert made["type"] == "user.registered", made
-    return world | {"username": made["data"]["username"]}
+    return world | {"username": made["data"]["username"], "token": made["data"]["token"]}
 
 
 def register(mobile: str = "{pending}", **given: Any) -> dict[str, Any]:
@@ -250,6 +255,16 @@ CASES: list[tuple[str, Any, str]] = [
     ("session.login", {"account": "{taken}", "password": PASSWORD}, "ok"),
     ("session.login", {"account": "0086 {taken}", "password": PASSWORD}, "ok"),
     ("session.login", {"account": "{username}", "password": PASSWORD}, "ok"),
+    ("session.list", {}, "token_invalid"),
+    ("session.list", {}, "ok"),
+    ("session.end", {"id": "x"}, "token_invalid"),
+    ("session.end", {"id": ""}, "validation_failed"),
+    ("session.end", {"id": "a b"}, "validation_failed"),
+    ("session.end", {"id": "x" * 65}, "validation_failed"),
+    ("session.end", {"id": "x" * 22}, "ok"),
+    ("session.end_others", {}, "token_invalid"),
+    ("session.end_others", {"all": True}, "validation_failed"),
+    ("session.end_others", {}, "ok"),
 ]
 
 
@@ -261,7 +276,12 @@ def fill(value: Any, world: dict[str, str]) -> Any:
 
 
 async def verdicts(transport: Transport, world: dict[str, str]) -> list[Verdict]:
-    return [await transport.ask(OPERATIONS[name], fill(data, world)) for name, data, _ in CASES]
+    """What needs a login has one, but where the refusal without one is the case."""
+    found = []
+    for name, data, expected in CASES:
+        token = world["token"] if OPERATIONS[name].needs_login and expected != "token_invalid" else ""
+        found.append(await transport.ask(OPERATIONS[name], fill(data, world), token))
+    return found
 
 
 def test_api_12_every_operation_with_two_forms_is_in_the_table() -> None:

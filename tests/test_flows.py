@@ -31,7 +31,7 @@ async def test_a_visitor_registers_over_the_websocket_and_sees_every_step(stack:
     assert registered["type"] == "user.registered", registered
     assert registered["data"]["username"].startswith("hm_")
     assert registered["data"]["mobile"] == "154****0001"
-    assert stack.services.sessions.authenticate(registered["data"]["token"])["sub"] == registered["data"]["id"]
+    assert stack.services.tokens.claims_of(registered["data"]["token"])["sub"] == registered["data"]["id"]
 
 
 async def test_another_page_hears_at_once_that_the_number_was_taken(stack: Stack) -> None:

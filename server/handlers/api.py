@@ -54,6 +54,9 @@ class ApiHandler(HttpHandler):
     async def post(self, **path: str) -> None:
         await self._answer(path)
 
+    async def delete(self, **path: str) -> None:
+        await self._answer(path)
+
     def on_connection_close(self) -> None:
         """Who asked has left. What they asked for is done all the same, but not waited for."""
         super().on_connection_close()
@@ -74,6 +77,9 @@ class ApiHandler(HttpHandler):
     def _read(self, operation: Operation) -> dict[str, Any]:
         if self.request.method == "GET":
             return self._read_query(operation)
+        if self.request.method == "DELETE" and not self.body:
+            return {}
+        self.require_json_type()
         return self.read_json()
 
     def _read_query(self, operation: Operation) -> dict[str, Any]:

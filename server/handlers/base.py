@@ -11,7 +11,7 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from server import strict_json
-from server.caller import Caller
+from server.caller import Caller, Identity
 from server.edge import Edge
 from server.errors import AppError
 from server.i18n import error_body, pick_locale
@@ -23,6 +23,7 @@ HEADERS_MAX_BYTES = 8 * 1024
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
 _JSON = re.compile(r"application/json(?:\s*;\s*charset=utf-8)?", re.ASCII | re.IGNORECASE)
 DEVICE_COOKIE = "device"
+_AGENT_MAX = 512
 _HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -71,8 +72,23 @@ class BaseHandler(RequestHandler):
             locale=self.pick_locale(),
             device=self.get_cookie(DEVICE_COOKIE) or "",
             refresh=self.get_cookie(self.refresh_cookie) or "",
+            agent=self.request.headers.get("User-Agent", "")[:_AGENT_MAX],
+            session=self.read_session(),
             transport=transport,
         )
+
+    def read_session(self) -> Identity | None:
+        """Whose access token came along. One that is not good is as none: only some operations need one."""
+        try:
+            return None if self.bearer is None else self.services.tokens.identify(self.bearer)
+        except AppError:
+            return None
+
+    @property
+    def bearer(self) -> str | None:
+        """The token of `Authorization: Bearer` (RFC 6750, 2.1), if there is that header."""
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
 
     @property
     def refresh_cookie(self) -> str:
@@ -87,6 +103,8 @@ class BaseHandler(RequestHandler):
             self.set_header("Retry-After", str(fault.params["retry_after"]))
         if fault.code == "method_not_allowed":
             self.set_header("Allow", ", ".join(self.allowed_methods()))
+        if fault.code == "token_invalid":
+            self.set_header("WWW-Authenticate", "Bearer")
         self.set_header("Cache-Control", "no-store")
         self.finish_fault(fault)
 

@@ -46,4 +46,4 @@ class KeysHandler(HttpHandler):
 
     async def get(self) -> None:
         self.set_header("Cache-Control", "public, max-age=300")
-        self.finish_json(self.services.sessions.public_keys())
+        self.finish_json(self.services.tokens.public_keys())

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema
 
-from server.caller import Caller
+from server.caller import Caller, Identity
 from server.edge import Edge
 from server.errors import AppError
 from server.handlers.base import SocketHandler
@@ -17,10 +17,13 @@ from server.operations import OPERATIONS, Dispatcher
 from server.rates import SOCKET_CHECKS, SOCKET_FLOOD, SOCKET_MESSAGES, LocalRate
 from server.schemas.code import CountdownTick, SmsState
 from server.schemas.envelope import frame, readable_id
-from server.schemas.events import Closing, MobileChanged, StoreHealth
+from server.schemas.events import Closing, MobileChanged, SessionEnded, StoreHealth
 
 FIRST_MESSAGE_S = 10
 IDLE_S = 600
+SESSION_ENDED = 4401
+# What is being answered when the session ends may be answered, but not for long.
+LAST_ANSWER_S = 1
 WRITE_BUFFER_MAX = 256 * 1024
 SOCKETS_MAX = 10_000
 _PUSHES: dict[str, Schema] = {
@@ -29,6 +32,7 @@ _PUSHES: dict[str, Schema] = {
     "sms.state": SmsState(),
     "countdown.tick": CountdownTick(),
     "server.closing": Closing(),
+    "session.ended": SessionEnded(),
     "degraded": StoreHealth(),
     "restored": StoreHealth(),
 }
@@ -65,25 +69,24 @@ class PageSocket(SocketHandler):
         self._checks = LocalRate(SOCKET_CHECKS, enforce)
         self._flood = LocalRate(SOCKET_FLOOD, enforce)
         self._gone = False
+        self._ended = False
+        self._answering = False
         self._received = 0
         self._patience: asyncio.TimerHandle | None = None
 
     async def prepare(self) -> None:
         await super().prepare()
         self._caller = dataclasses.replace(self.make_caller("websocket"), watcher=self)
+        if self.bearer is not None and self._caller.session is None:
+            raise AppError("token_invalid")
         if len(self._sockets) >= SOCKETS_MAX:
             raise AppError("busy", retry_after=5)
-        await self.dispatcher.admit_socket(self.edge.client_address(self.request))
+        await self.dispatcher.admit_socket(self._caller)
 
     def require_own_origin(self) -> None:
         """One of our origins; without any only a program that holds an access token (docs/rest.md)."""
-        if "Origin" in self.request.headers:
+        if "Origin" in self.request.headers or self.bearer is None:
             super().require_own_origin()
-            return
-        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise AppError("origin_refused")
-        self.services.sessions.authenticate(token)
 
     def open(self, *args: str, **kwargs: str) -> None:
         if self._gone:  # It left while `prepare` was waiting, and `on_close` will not come again.
@@ -97,9 +100,13 @@ class PageSocket(SocketHandler):
         self._patience = self._loop.call_later(FIRST_MESSAGE_S, self._close_idle)
         for store in self.services.health.degraded():
             self.push("degraded", {"what": store})
+        if self._caller.session:
+            self._bind(self._caller.session)
 
     async def on_message(self, message: str | bytes) -> None:
         """Exactly one answer to each message; nothing that happens here closes the socket."""
+        if self._ended:  # What was sent before the page heard of the end is not done after it.
+            return
         if isinstance(message, bytes):
             self.close(1003, "text only")
             return
@@ -110,6 +117,7 @@ class PageSocket(SocketHandler):
             return
         self._heard()
         caller = self._next_caller()
+        self._answering = True
         frame_id: int | str | None = None
         try:
             raw = parse_frame(message)
@@ -119,6 +127,9 @@ class PageSocket(SocketHandler):
         except AppError as fault:
             kind, data = "error", error_body(fault, caller.locale, caller.request_id)
         self.send_frame(frame(kind, frame_id, data))
+        self._answering = False
+        if self._ended:
+            self._close_ended()
 
     async def _answer(self, request: dict[str, Any], caller: Caller) -> tuple[str, dict[str, Any]]:
         operation = OPERATIONS.get(request["type"])
@@ -131,6 +142,8 @@ class PageSocket(SocketHandler):
         finally:
             if self._gone:  # The page left while we worked: it must not be watched for.
                 self._leave()
+        if reply.session and not self._gone:
+            self._bind(reply.session)
         return operation.reply, localised(reply.data, caller.locale)
 
     def charge_check(self) -> None:
@@ -139,6 +152,23 @@ class PageSocket(SocketHandler):
 
     def forgotten(self, transaction: str) -> None:
         """The page that used the code knows; any other one learns when it asks."""
+
+    def session_ended(self, reason: str) -> None:
+        """Told, then sent away; nothing that it still says is heard."""
+        self._ended = True
+        self.push("session.ended", {"reason": reason})
+        if self._answering:
+            self._loop.call_later(LAST_ANSWER_S, self._close_ended)
+        else:
+            self._close_ended()
+
+    def _close_ended(self) -> None:
+        self.close(SESSION_ENDED, "session ended")
+
+    def _bind(self, who: Identity) -> None:
+        """This page speaks for that session from now on, and ends with it."""
+        self._caller = dataclasses.replace(self._caller, session=who)
+        self.services.guard.bind(self, who)
 
     def _next_caller(self) -> Caller:
         """Each message is a request of its own: `<id of the connection>.<number of the message>`."""
@@ -161,6 +191,7 @@ class PageSocket(SocketHandler):
     def _leave(self) -> None:
         self.services.mobiles.unwatch(self)
         self.services.countdowns.forget(self)
+        self.services.guard.unbind(self)
 
     def _heard(self) -> None:
         """Note that the page spoke. After its first message it may be silent for longer."""

@@ -17,6 +17,12 @@ class StoreHealth(StrictSchema):
     what = fields.String()
 
 
+class SessionEnded(StrictSchema):
+    """`session.ended`: why, in one word (docs/realtime.md)."""
+
+    reason = fields.String()
+
+
 class Closing(StrictSchema):
     """`server.closing`: come back after so many seconds."""
 

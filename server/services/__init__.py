@@ -4,13 +4,16 @@ from dataclasses import dataclass
 
 from server.clock import Clock
 from server.metrics import Metrics
+from server.services.access_tokens import AccessTokens
 from server.services.accounts import AccountService
+from server.services.accounts import SignedIn as SignedIn
 from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
 from server.services.codes import CodeService
 from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
 from server.services.delivery import DeliveryService
+from server.services.guard import SessionGuard
 from server.services.health import HealthService
 from server.services.inbox import InboxService
 from server.services.limits import LimitService
@@ -32,6 +35,7 @@ class Services:
     codes: CodeService
     conversion: ConversionService
     delivery: DeliveryService
+    guard: SessionGuard
     health: HealthService
     inbox: InboxService | None
     limits: LimitService
@@ -41,6 +45,7 @@ class Services:
     sandbox: SandboxService | None
     sending: SendService
     sessions: SessionService
+    tokens: AccessTokens
     countdowns: CountdownService
     metrics: Metrics
     clock: Clock

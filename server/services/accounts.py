@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from server.caller import Caller
 from server.clock import Clock
 from server.errors import AppError, StoreUnavailable
 from server.events import EventBus, topics
@@ -56,7 +57,9 @@ class AccountService:
         self._events = events
         self._clock = clock
 
-    async def register(self, *, mobile: str, password: str, sms_code: str, transaction: str) -> SignedIn:
+    async def register(
+        self, *, mobile: str, password: str, sms_code: str, transaction: str, caller: Caller
+    ) -> SignedIn:
         """Make the account that this transaction was for, and sign in.
 
         AppError `mobile_taken`, `sms_code_invalid`, or `result_unknown`: then the same request again tells the truth.
@@ -75,9 +78,9 @@ class AccountService:
             raise
         await self._events.publish(topics.MOBILES, kind="mobile.taken", mobile=mobile)
         _log.info("user.registered", user=user["_id"], mobile=mask(mobile))
-        return SignedIn(user, await self._sessions.open(user))
+        return SignedIn(user, await self._sessions.open(user, caller))
 
-    async def login(self, *, account: str, password: str) -> SignedIn:
+    async def login(self, *, account: str, password: str, caller: Caller) -> SignedIn:
         """Sign in by canonical mobile or username; AppError `credentials_invalid` does not tell which was wrong."""
         looks_like_mobile = account.isdigit() and len(account) == 11
         user = await (self._users.get(mobile=account) if looks_like_mobile else self._users.get(username=account))
@@ -85,7 +88,7 @@ class AccountService:
             raise AppError("credentials_invalid")
         if self._passwords.outdated(user["password"]):
             await self._upgrade(user, password)
-        return SignedIn(user, await self._sessions.open(user))
+        return SignedIn(user, await self._sessions.open(user, caller))
 
     async def _upgrade(self, user: dict[str, Any], password: str) -> None:
         """Renew an outdated hash; where that cannot be done now the next login does it."""

@@ -29,6 +29,9 @@ ADDRESS_RATES: dict[str, tuple[Rate, ...]] = {
     "user.register": (*_address("hour", 5, _HOUR, 5), *_address("day", 20, _DAY, 20)),
     "session.login": _address("minutes", 30, 5 * _MINUTE, 30),
     "session.refresh": _address("minute", 120, _MINUTE, 60),
+    "session.authenticate": _address("minute", 120, _MINUTE, 60),
+    "session.list": _address("minute", 60, _MINUTE, 60),
+    "session.end": _address("minute", 60, _MINUTE, 60),
     "socket.open": _address("minute", 60, _MINUTE, 60),
 }
 # Charged once it is asked for a dearer captcha, so that the next one it gets is such a one.

@@ -1,50 +1,102 @@
-"""Key family `session:`: one hash per session. Of a refresh token only its hash is kept."""
+"""Key families `session:` (one hash each) and `sessions:` (those of one user). Of a refresh token only its hash is
+kept. All keys of a user share a slot; every end is published by the step that makes it."""
 
 import hashlib
+from typing import Any
 
 from server.stores.redis import Redis
 
 
 class SessionStore:
-    """Sessions by id; times in ms inside, seconds outside."""
+    """Sessions by user and id; times in ms inside, seconds outside."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, topic: str) -> None:
         self._redis = redis
+        self._topic = topic
 
-    async def open(self, session_id: str, user: dict[str, str], token: str, *, idle_s: int, absolute_s: int) -> None:
-        """Begin a session for the user with `id username version`."""
-        fields = [part for pair in user.items() for part in pair]
+    async def open(
+        self, user: str, sid: str, token: str, kept: dict[str, str], *, idle_s: int, absolute_s: int, most: int
+    ) -> None:
+        """Begin a session with the fields `kept`; of `most` sessions that the user has the oldest is ended."""
         await self._redis.run(
             "open_session",
-            [self._key(session_id)],
+            self._keys(user, sid),
+            sid,
+            self._topic,
             _hash(token),
             idle_s * 1000,
             absolute_s * 1000,
-            *fields,
+            most,
+            *(part for pair in kept.items() for part in pair),
             durable=True,
         )
 
     async def rotate(
-        self, session_id: str, token: str, successor: str, *, idle_s: int, grace_s: int
+        self,
+        user: str,
+        sid: str,
+        token: str,
+        successor: str,
+        *,
+        idle_s: int,
+        grace_s: int,
+        was_ours: bool,
+        address: str,
     ) -> dict[str, str] | None:
-        """Replace `token` by `successor`; the user of the session, or None if the token is not good (any more)."""
+        """Replace `token` by `successor`; the fields of the session, or None if the token is not good (any more).
+
+        An old token that `was_ours` ends the session.
+        """
         flat = await self._redis.run(
             "rotate_session",
-            [self._key(session_id)],
+            self._keys(user, sid),
+            sid,
+            self._topic,
             _hash(token),
             _hash(successor),
             idle_s * 1000,
             grace_s * 1000,
+            int(was_ours),
+            address,
             durable=True,
         )
         return dict(zip(flat[::2], flat[1::2], strict=True)) or None
 
-    async def end(self, session_id: str, token: str) -> bool:
-        """End a session whose refresh token is known to the asker."""
-        return bool(await self._redis.run("end_session", [self._key(session_id)], _hash(token), durable=True))
+    async def version(self, user: str, sid: str) -> str:
+        """The account's version that a living session stands for, "" if it is over. It counts as seen."""
+        return str(await self._redis.run("check_session", self._keys(user, sid)[:1]))
 
-    def _key(self, session_id: str) -> str:
-        return f"session:{{{session_id}}}"
+    async def end(self, user: str, sid: str, reason: str, *, proof: str = "") -> bool:
+        """End a session; with a `proof` only if that is one of its last two refresh tokens."""
+        hashed = _hash(proof) if proof else ""
+        return bool(
+            await self._redis.run(
+                "end_session", self._keys(user, sid), sid, self._topic, reason, hashed, durable=True
+            )
+        )
+
+    async def end_all(self, user: str, reason: str, *, but: str) -> None:
+        """End all sessions of a user, but one."""
+        keys = self._keys(user, "")
+        await self._redis.run("end_sessions", keys[1:], keys[0], self._topic, reason, but, durable=True)
+
+    async def living(self, user: str) -> list[dict[str, Any]]:
+        """The living sessions of a user, the newest first."""
+        keys = self._keys(user, "")
+        rows = await self._redis.run("list_sessions", keys[1:], keys[0])
+        return [
+            {
+                "id": sid,
+                "device": device,
+                "address": address,
+                "created_at": int(opened) / 1000,
+                "seen_at": int(seen) / 1000,
+            }
+            for sid, device, address, opened, seen in rows
+        ]
+
+    def _keys(self, user: str, sid: str) -> list[str]:
+        return [f"session:{{{user}}}:{sid}", f"sessions:{{{user}}}"]
 
 
 def _hash(token: str) -> str:

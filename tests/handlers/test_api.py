@@ -281,6 +281,8 @@ ALLOWED = {
     "/user/captcha/": {"GET"},
     "/user/refresh/": {"POST"},
     "/user/logout/": {"POST"},
+    "/user/sessions/": {"GET", "DELETE"},
+    "/user/sessions/x/": {"DELETE"},
     "/receipts/x/y/": {"POST"},
     "/healthz": {"GET", "HEAD"},
     "/readyz": {"GET", "HEAD"},
@@ -316,7 +318,7 @@ async def test_api_4_every_address_is_in_this_table(stack: Stack) -> None:
         assert [path for path in ALLOWED if rule.matcher.regex.fullmatch(path)], rule.matcher.regex.pattern
     for row in OPERATIONS.values():
         if row.rest:
-            path = row.rest.path.format(mobile=MOBILE, transaction=UNKNOWN_TRANSACTION)
+            path = row.rest.path.format(mobile=MOBILE, transaction=UNKNOWN_TRANSACTION, id="x")
             assert row.rest.method in ALLOWED[path]
 
 
