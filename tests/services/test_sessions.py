@@ -4,6 +4,7 @@ import asyncio
 import base64
 import dataclasses
 import json
+from itertools import pairwise
 from typing import Any
 
 import jwt
@@ -12,7 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from server.caller import Caller
 from server.errors import AppError
+from server.events import topics
+from server.keys import KeyRing
 from server.services.access_tokens import AccessTokens
+from server.services.refresh_tokens import RefreshTokens
+from server.services.sessions import SessionService
+from server.stores.sessions import SessionStore
 from tests.conftest import Stack
 
 pytestmark = pytest.mark.gen_test(timeout=30)
@@ -108,6 +114,10 @@ async def test_tok_2_tokens_with_a_strange_header_are_refused(stack: Stack) -> N
         *(_forge(stack, claims, kid=kid) for kid in ("", "nope", "../t1", "t1' or 1=1", "t1\0")),
         _forge(stack, claims, typ="JWT"),
         _forge(stack, claims, crit=["x"], x=1),
+        _forge(stack, claims, jku="https://evil.example/keys.json"),
+        _forge(stack, claims, x5u="https://evil.example/cert.pem"),
+        _forge(stack, claims, jwk={"kty": "OKP"}),
+        _forge(stack, claims, note="x" * 64_000),
         f"{head}.{body}.{signature[:-4]}AAAA",
         "",
         "a.b.c",
@@ -116,7 +126,7 @@ async def test_tok_2_tokens_with_a_strange_header_are_refused(stack: Stack) -> N
     assert [token for token in strange if not _refused(stack.services.tokens, token)] == []
 
 
-async def test_a_refresh_token_works_once(stack: Stack) -> None:
+async def test_tok_4_a_refresh_token_works_once(stack: Stack) -> None:
     """A second use later means theft: the whole session ends."""
     sessions = stack.services.sessions
     first = (await sessions.open(_USER, CALLER)).refresh
@@ -129,7 +139,7 @@ async def test_a_refresh_token_works_once(stack: Stack) -> None:
         await sessions.refresh(with_cookie(second))
 
 
-async def test_two_tabs_that_refresh_together_get_the_same_successor(stack: Stack) -> None:
+async def test_tok_5_two_tabs_that_refresh_together_get_the_same_successor(stack: Stack) -> None:
     """Within the grace nobody is signed out and nothing forks."""
     sessions = stack.services.sessions
     first = (await sessions.open(_USER, CALLER)).refresh
@@ -138,7 +148,7 @@ async def test_two_tabs_that_refresh_together_get_the_same_successor(stack: Stac
     assert (await sessions.refresh(with_cookie(renewed[0].refresh))).token
 
 
-async def test_a_session_ends_when_idle_and_in_any_case_after_thirty_days(stack: Stack) -> None:
+async def test_tok_4_a_session_ends_when_idle_and_in_any_case_after_thirty_days(stack: Stack) -> None:
     """Seven days unused, or thirty days in all."""
     sessions = stack.services.sessions
     idle = (await sessions.open(_USER, CALLER)).refresh
@@ -154,10 +164,85 @@ async def test_a_session_ends_when_idle_and_in_any_case_after_thirty_days(stack:
         await sessions.refresh(with_cookie(busy))
 
 
-async def test_of_a_refresh_token_only_its_hash_is_kept(stack: Stack) -> None:
+async def test_tok_4_of_a_refresh_token_only_its_hash_is_kept(stack: Stack) -> None:
     """A dump of Redis signs nobody in."""
     secret = (await stack.services.sessions.open(_USER, CALLER)).refresh.rpartition(".")[2]
     client = stack.redis.client
     dump = json.dumps([await client.hgetall(key) async for key in client.scan_iter("session:*")])
     assert "hm_abcdefghij" in dump
     assert secret not in dump
+
+
+async def test_tok_4_an_old_token_of_ours_ends_the_session_however_old_it_is(stack: Stack) -> None:
+    """Not only the one before the last, and also when it comes within the grace of that one."""
+    sessions = stack.services.sessions
+    for age in (2, 3, 20):
+        line = [(await sessions.open(_USER, CALLER)).refresh]
+        for _ in range(age):
+            line.append((await sessions.refresh(with_cookie(line[-1]))).refresh)
+        with pytest.raises(AppError):
+            await sessions.refresh(with_cookie(line[0]))
+        with pytest.raises(AppError):
+            await sessions.refresh(with_cookie(line[-1]))
+
+
+async def test_tok_4_an_invented_token_ends_nothing(stack: Stack) -> None:
+    """Whoever knows a session's id from an access token cannot sign its owner out with it."""
+    sessions = stack.services.sessions
+    opened = await sessions.open(_USER, CALLER)
+    user, sid, secret = opened.refresh.split(".")
+    other = (await sessions.open(_USER, CALLER)).refresh.split(".")[2]
+    for invented in ("A" * 64, secret[:-4] + "AAAA", secret[::-1], other):
+        cookie = f"{user}.{sid}.{invented}"
+        with pytest.raises(AppError):
+            await sessions.refresh(with_cookie(cookie))
+        await sessions.log_out(cookie)
+    assert (await sessions.refresh(with_cookie(opened.refresh))).token
+
+
+@pytest.mark.parametrize(
+    "cookie", ["", ".", "..", "u1.x.y", "u1}.{x.y", "a" * 5000, f"u1.{'a' * 22}.{'b' * 64}", "é.é.é"], ids=ascii
+)
+async def test_tok_4_a_cookie_of_another_shape_is_no_token(stack: Stack, cookie: str) -> None:
+    """Refused, and a logout with it does nothing."""
+    with pytest.raises(AppError) as caught:
+        await stack.services.sessions.refresh(with_cookie(cookie))
+    assert caught.value.code == "token_invalid"
+    await stack.services.sessions.log_out(cookie)
+
+
+async def test_tok_5_of_fifty_parallel_refreshes_one_new_token_is_made(stack: Stack) -> None:
+    """All get the same one, and its use is not taken for theft."""
+    sessions = stack.services.sessions
+    token = (await sessions.open(_USER, CALLER)).refresh
+    for _ in range(5):
+        renewed = await asyncio.gather(*(sessions.refresh(with_cookie(token)) for _ in range(50)))
+        assert len({one.refresh for one in renewed} | {token}) == 2
+        token = renewed[0].refresh
+
+
+def _ring(*names: str) -> KeyRing:
+    keys = {name: bytes(range(start, start + 32)) for start, name in enumerate(("k1", "k2"))}
+    return KeyRing(tuple((name, keys[name]) for name in names))
+
+
+async def test_tok_7_while_two_keys_live_the_tokens_of_both_are_good(stack: Stack) -> None:
+    """Rotation in the three steps of docs/settings.md; a key that was taken out vouches for nothing."""
+
+    def service(*names: str) -> tuple[AccessTokens, SessionService]:
+        access = AccessTokens(ring=_ring(*names), issuer="urn:test", clock=stack.clock)
+        store = SessionStore(stack.redis, topic=topics.SESSIONS)
+        return access, SessionService(store=store, access=access, refresh=RefreshTokens(_ring(*names)))
+
+    steps = [service("k1"), service("k1", "k2"), service("k2", "k1"), service("k2")]
+    opened = await steps[0][1].open(_USER, CALLER)
+    for (_, sessions), (access, _) in pairwise(steps[:3]):
+        assert access.identify(opened.token).user == "u1"
+        opened = await sessions.refresh(with_cookie(opened.refresh))
+        assert access.identify(opened.token).user == "u1"
+    renewed = await steps[2][1].refresh(with_cookie(opened.refresh))
+    assert steps[1][0].identify(renewed.token).user == "u1"
+    assert jwt.get_unverified_header(renewed.token)["kid"] == "k2"
+    assert _refused(steps[3][0], opened.token)
+    assert steps[3][0].identify((await steps[3][1].refresh(with_cookie(renewed.refresh))).token).user == "u1"
+    assert [key["kid"] for key in steps[1][0].public_keys()["keys"]] == ["k1", "k2"]
