@@ -39,6 +39,11 @@ def until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+def session(key: str) -> tuple[list[str], str, str]:
+    """Keys, id and topic, which every step of a session begins with."""
+    return [key, f"{key}:all"], "", "events:sessions"
+
+
 def free_port() -> int:
     """A port that is free, as is the one of the Cluster bus 10000 above."""
     while True:

@@ -1,13 +1,15 @@
 """Several `run.py` on the same stores are one service."""
 
 import asyncio
+import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpers import MOBILE, PASSWORD, PageClient, RestClient, ServerProcess, servers
+from tests.helpers import MOBILE, PASSWORD, Answer, PageClient, RestClient, ServerProcess, servers
 
 pytestmark = pytest.mark.gen_test(timeout=90)
 _BODY = {"mobile": MOBILE, "purpose": "register"}
@@ -154,3 +156,51 @@ async def test_a_dead_store_stops_the_server(tmp_path: Path) -> None:
 async def _kill_children_of(var_dir: Path) -> None:
     process = await asyncio.create_subprocess_exec("pkill", "-9", "-f", str(var_dir / "redis"))
     await process.wait()
+
+
+async def test_tok_6_logout_on_one_process_ends_the_session_on_the_other(tmp_path: Path) -> None:
+    """Its pages on both are told and closed with 4401; its token is good on neither."""
+    async with servers(tmp_path / "var", 2) as started:
+        rests = [RestClient(server.port) for server in started]
+        made = await _account(rests[0])
+        token, cookie = made.body["token"], _cookie(made)
+        pages = [await PageClient.open(server.port, Authorization=f"Bearer {token}") for server in started]
+        for rest, page in zip(rests, pages, strict=True):
+            assert (await page.ask("session.list"))["type"] == "session.listed"
+            assert (await rest.get("/user/sessions/", Authorization=f"Bearer {token}")).status == 200
+        ended = await rests[0].post("/user/logout/", {}, Cookie=cookie, Sec_Fetch_Site="same-origin")
+        assert ended.status == 204
+        for rest, page in zip(rests, pages, strict=True):
+            assert (await page.next_event("session.ended"))["data"] == {"reason": "logout"}
+            assert (await page.closed)[0] == 4401
+            assert (await rest.get("/user/sessions/", Authorization=f"Bearer {token}")).status == 401
+
+
+async def test_tok_7_a_rolling_change_of_keys_fails_no_request(tmp_path: Path) -> None:
+    """One process has the new key second, the other first: each takes the other's tokens, and refreshes them."""
+    old, new = (f"k{n}:" + base64.b64encode(os.urandom(32)).decode() for n in (1, 2))
+    var_dir = tmp_path / "var"
+    async with (
+        servers(var_dir, 1, TOKEN_KEYS=f"{old},{new}") as (before,),
+        servers(var_dir, 1, TOKEN_KEYS=f"{new},{old}") as (after,),
+    ):
+        rests = [RestClient(before.port), RestClient(after.port)]
+        answer = await _account(rests[0])
+        for number in range(4):
+            for rest in rests:
+                shown = await rest.get("/user/sessions/", Authorization=f"Bearer {answer.body['token']}")
+                assert shown.status == 200
+            given = {"Cookie": _cookie(answer), "Sec_Fetch_Site": "same-origin"}
+            answer = await rests[number % 2].post("/user/refresh/", {}, **given)
+            assert answer.status == 200
+
+
+async def _account(rest: RestClient) -> Answer:
+    transaction = (await rest.post("/user/sms/", _BODY)).body["transaction"]
+    made = await rest.post("/user/", _form(transaction, (await _inbox(rest, 1))[0]["code"]))
+    assert made.status == 201
+    return made
+
+
+def _cookie(answer: Answer) -> str:
+    return str(answer.headers["Set-Cookie"]).partition(";")[0]

@@ -2,6 +2,7 @@
 
 import { makeCall } from "./api.js";
 import { busyWhile, byId, showMessage, showRefusal } from "./fields.js";
+import { PageSocket } from "./socket.js";
 import { announce, config, t } from "./texts.js";
 
 const RENEW_BEFORE_S = 60;
@@ -9,6 +10,7 @@ const RENEW_BEFORE_S = 60;
 const call = makeCall();
 const message = byId("form-message");
 let session = null;
+let socket = null;
 
 async function refresh() {
   try {
@@ -23,6 +25,34 @@ function open({ token, expires_in }) {
   byId("username").textContent = claimsOf(token).preferred_username;
   show("signed-in");
   drawLife();
+  listen();
+}
+
+/** So that this page leaves at once when its session is ended elsewhere. */
+function listen() {
+  if (socket) return bind().catch(() => {});
+  socket = new PageSocket("/ws");
+  socket.on("state", onConnection);
+  socket.on("session.ended", onEnded);
+}
+
+async function bind() {
+  if (session && socket.state === "live") await socket.ask("session.authenticate", { token: session.token });
+}
+
+/** Whoever was away may have missed the end: then the cookie is no good any more either. */
+async function onConnection() {
+  try {
+    await bind();
+  } catch (refusal) {
+    if (refusal.code === "token_invalid") refresh();
+  }
+}
+
+function onEnded() {
+  if (!session) return;
+  close();
+  announce(t("page.session_over"));
 }
 
 /** A network or server fault says nothing about the session; only a clear no ends it. */

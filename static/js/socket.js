@@ -6,7 +6,8 @@ import { t, withLanguage } from "./texts.js";
 const ASK_TIMEOUT_MS = 8_000;
 const HEARTBEAT_MS = 25_000;
 const IDLE = 4408;
-const PAUSE_MS = { 4401: 1_000, 4429: 30_000 };
+const SESSION_ENDED = 4401;
+const PAUSE_MS = { 4429: 30_000 };
 const ACTIVITY = ["pointerdown", "keydown", "focusin"];
 
 /** An answer that says no; the same whether it came over the websocket or over REST. */
@@ -107,14 +108,15 @@ export class PageSocket {
     for (const id of [...this.#asked.keys()]) this.#settle(id).reject(connectionLost());
     const wasLive = this.state === "live";
     if (!navigator.onLine) return this.#enter("offline");
-    if (code === IDLE) return this.#enter("rest", { idle: true });
+    // After the end of a session the page goes on as a stranger, and only if somebody uses it.
+    if (code === IDLE || code === SESSION_ENDED) return this.#enter("rest", { idle: true });
     this.#enter(wasLive ? "connecting" : "rest");
     const pause = this.#pauseAfter(code);
     if (pause !== null) this.#resumeIn(pause);
   }
 
   #pauseAfter(code) {
-    if (!navigator.onLine || code === IDLE) return Infinity;
+    if (!navigator.onLine || code === IDLE || code === SESSION_ENDED) return Infinity;
     return PAUSE_MS[code] ?? this.#closingAfterMs;
   }
 

@@ -14,7 +14,7 @@ from server.errors import StoreUnavailable
 from server.stores.redis import Redis
 from server.stores.redis_nodes import LONGEST_BATCH
 from tests.helpers import FakeClock
-from tests.rigs import StandaloneRig
+from tests.rigs import StandaloneRig, session
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 _HOUR_US = 3_600_000_000
@@ -84,10 +84,11 @@ async def test_steps_of_one_turn_go_out_in_one_write_on_one_connection(standalon
         await charge(redis, "warm")
         between.asked.clear()
         keys = [f"session:{{{number}}}" for number in range(50)]
-        await asyncio.gather(*(redis.run("open_session", [k], k, 60_000, 60_000, "id", k) for k in keys))
-        await asyncio.gather(*(redis.run("rotate_session", [k], k, "next", 60_000, 1000) for k in keys))
+        successor = ("next", 60_000, 60_000, 0, "")
+        await asyncio.gather(*(redis.run("open_session", *session(k), k, 60_000, 60_000, 10, "id", k) for k in keys))
+        await asyncio.gather(*(redis.run("rotate_session", *session(k), k, *successor) for k in keys))
         between.asked.clear()
-        found = await asyncio.gather(*(redis.run("rotate_session", [k], k, "next", 60_000, 60_000) for k in keys))
+        found = await asyncio.gather(*(redis.run("rotate_session", *session(k), k, *successor) for k in keys))
         assert [dict(zip(flat[::2], flat[1::2], strict=True))["id"] for flat in found] == keys
         assert (len(between.asked), between.connections) == (1, 1)
 
@@ -97,7 +98,7 @@ async def test_a_step_that_fails_does_not_harm_its_neighbours(stack_redis: Redis
     await stack_redis.call("SET", "session:{bad}", "text")
     steps = [
         charge(stack_redis, "a"),
-        stack_redis.run("end_session", ["session:{bad}"], "x"),
+        stack_redis.run("end_session", *session("session:{bad}"), "reason", "x"),
         charge(stack_redis, "b"),
     ]
     first, failed, last = await asyncio.gather(*steps, return_exceptions=True)
@@ -144,7 +145,9 @@ async def test_when_the_connection_breaks_all_fail_once_and_none_runs_twice(stan
         assert all(isinstance(one, StoreUnavailable) or one[0] == "ok" for one in lost)
         between.losing = False
         assert {await charges(redis, name) for name in names} == {1}
-        answers = await asyncio.gather(*(redis.run("end_session", [f"session:{{{n}}}"], "x") for n in names))
+        answers = await asyncio.gather(
+            *(redis.run("end_session", *session(f"session:{{{n}}}"), "reason", "x") for n in names)
+        )
         assert answers == [0] * 60
 
 

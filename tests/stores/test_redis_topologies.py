@@ -12,7 +12,7 @@ from server.events import EventBus
 from server.stores.redis import CALL_TIMEOUT_S, Redis
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PASSWORD, FakeClock, PageClient
-from tests.rigs import ClusterRig, SentinelRig, Server
+from tests.rigs import ClusterRig, SentinelRig, Server, session
 
 pytestmark = pytest.mark.gen_test(timeout=130)
 Start = Callable[..., Coroutine[Any, Any, Stack]]
@@ -31,7 +31,7 @@ async def opened(rig: Rig, replicas: int = 0) -> AsyncIterator[Redis]:
 
 
 async def open_session(redis: Redis, key: str = SESSION, *, durable: bool = False) -> Any:
-    return await redis.run("open_session", [key], "hash", 60_000, 60_000, "id", "1", durable=durable)
+    return await redis.run("open_session", *session(key), "hash", 60_000, 60_000, 10, "id", "1", durable=durable)
 
 
 async def until_works(work: Callable[[], Coroutine[Any, Any, Any]]) -> list[str]:
@@ -60,7 +60,7 @@ def keys_of_each(rig: ClusterRig) -> list[str]:
 
 
 async def test_the_whole_flow_passes(rig: Rig, start: Start) -> None:
-    """Check, SMS, account, login, refresh; all keys of every step lie together, or a Cluster would refuse it."""
+    """Check, SMS, account, login, refresh, other sessions ended; all keys of every step lie together, or a Cluster would refuse it."""
     stack = await start(REDIS_URL=rig.url, REDIS_WAIT_REPLICAS="1")
     page, rest, other = await stack.page(), stack.rest(), await stack.page()
     await other.ask("mobile.check", mobile=MOBILE)
@@ -74,6 +74,10 @@ async def test_the_whole_flow_passes(rig: Rig, start: Start) -> None:
     login = await rest.post("/user/login/", {"account": MOBILE, "password": PASSWORD})
     cookie = str(login.headers["Set-Cookie"]).partition(";")[0]
     assert (await rest.post("/user/refresh/", {}, Cookie=cookie, Sec_Fetch_Site="same-origin")).status == 200
+    bearer = {"Authorization": f"Bearer {login.body['token']}"}
+    assert len((await rest.get("/user/sessions/", **bearer)).body["sessions"]) == 2
+    assert (await rest.ask("DELETE", "/user/sessions/", **bearer)).status == 204
+    assert (await page.next_event("session.ended"))["data"] == {"reason": "ended"}
     assert (await rest.get("/readyz")).status == 200
 
 
@@ -149,7 +153,7 @@ async def test_a_step_follows_its_slot_to_another_node(cluster_rig: ClusterRig) 
         for server in (target, source):
             server.ask("CLUSTER", "SETSLOT", slot, "NODE", names[1])
         assert await open_session(redis, f"{one}x") == 1
-        assert await redis.call("DEL", one, f"{one}x") == 2
+        assert await redis.call("DEL", one, f"{one}x", f"{one}x:all") == 3
         assert source.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 0
         await _give_back(cluster_rig, slot, source, names[0])
 
@@ -171,7 +175,7 @@ def _owns(teller: Server, slot: int, port: int) -> bool:
 async def test_a_durable_step_counts_only_when_a_replica_has_it(rig: Rig) -> None:
     """A second try that finds its work done does not count either; steps that are not durable do not wait."""
     async with opened(rig, replicas=1) as redis:
-        end = ("end_session", [SESSION], "0" * 64)
+        end = ("end_session", *session(SESSION), "reason", "0" * 64)
         assert await asyncio.gather(open_session(redis, durable=True), redis.run(*end, durable=True)) == [1, 0]
         master = master_of(rig)
         replica = int(master.info()["slave0"]["port"])

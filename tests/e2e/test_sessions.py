@@ -1,0 +1,43 @@
+"""A session that is ended elsewhere: its open pages leave."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import expect
+
+from tests.conftest import Stack
+from tests.e2e.accounts import take_number
+from tests.e2e.conftest import Visit
+from tests.e2e.visitor import Visitor
+from tests.helpers import MOBILE, PASSWORD
+
+pytestmark = pytest.mark.gen_test(timeout=60)
+
+
+async def _sign_in(visit: Visit, stack: Stack) -> Visitor:
+    """Signed in, on the home page, which listens."""
+    before = len(stack.services.guard._bound)
+    visitor = await visit(stack, "/login")
+    await visitor.page.locator("#account").fill(MOBILE)
+    await visitor.page.locator("#password").fill(PASSWORD)
+    await visitor.page.locator("#submit").click()
+    await expect(visitor.page.locator("#username")).to_contain_text("hm_")
+    async with asyncio.timeout(10):
+        while len(stack.services.guard._bound) == before:
+            await asyncio.sleep(0.01)
+    return visitor
+
+
+async def test_tok_6_an_open_page_leaves_when_its_session_is_ended_elsewhere(stack: Stack, visit: Visit) -> None:
+    """Without a reload, and says so; the page of the session that ended it stays. Nothing tries again and again."""
+    await take_number(stack)
+    theirs, mine = await _sign_in(visit, stack), await _sign_in(visit, stack)
+    *_, who = stack.services.guard._bound.values()
+    opened = stack.services.metrics.pages._value.get()
+    await stack.services.sessions.end_all(who.user, "ended", but=who.sid)
+    await expect(theirs.page.locator("#signed-out")).to_be_visible()
+    await expect(theirs.page.locator("#announcer")).to_have_text("本次登录已结束，您已退出登录。")
+    await expect(mine.page.locator("#signed-in")).to_be_visible()
+    assert stack.services.metrics.pages._value.get() < opened
+    await theirs.page.reload()
+    await expect(theirs.page.locator("#signed-out")).to_be_visible()
