@@ -32,8 +32,8 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class Caller:
     """One request's origin. `address` is the true client IP, `device` and `refresh` the values
-    of those cookies or "", `agent` what the client calls itself, `session` whose good token came along,
-    `left` is set when nobody waits for the answer any more."""
+    of those cookies or "", `agent` what the client calls itself, `session` whose good token came along (whether
+    that session still lives, only the guard knows), `left` is set when nobody waits for the answer any more."""
 
     address: str
     request_id: str

@@ -39,5 +39,6 @@ async def test_tok_6_an_open_page_leaves_when_its_session_is_ended_elsewhere(sta
     await expect(theirs.page.locator("#announcer")).to_have_text("本次登录已结束，您已退出登录。")
     await expect(mine.page.locator("#signed-in")).to_be_visible()
     assert stack.services.metrics.pages._value.get() < opened
+    theirs.expects("401 /user/refresh/")
     await theirs.page.reload()
     await expect(theirs.page.locator("#signed-out")).to_be_visible()

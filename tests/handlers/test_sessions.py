@@ -248,6 +248,19 @@ async def test_ws_13_a_change_is_refused_before_its_process_has_heard_of_the_end
     assert len(await listed(rest, other.body["token"])) == 1
 
 
+async def test_tok_6_a_change_is_refused_at_once_though_nobody_told_of_the_end(
+    stack: Stack, rest: RestClient
+) -> None:
+    """Its record is gone and no message came; the process has just seen the session alive."""
+    mine, other = await sign_up(stack, rest), await sign_in(rest)
+    who = stack.services.tokens.identify(mine.body["token"])
+    assert len(await listed(rest, mine.body["token"])) == 2
+    await stack.redis.call("DEL", f"session:{{{who.user}}}:{who.sid}")
+    refused = await rest.ask("DELETE", "/user/sessions/", **bearer(mine.body["token"]))
+    assert (refused.status, refused.error["code"]) == (401, "token_invalid")
+    assert len(await listed(rest, other.body["token"])) == 1
+
+
 async def test_tok_10_sessions_are_listed_in_words(stack: Stack, rest: RestClient) -> None:
     """Newest first: device and network in words, times, and which one is asking."""
     mine = await sign_up(stack, rest, User_Agent=WINDOWS)

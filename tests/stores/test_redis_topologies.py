@@ -60,7 +60,7 @@ def keys_of_each(rig: ClusterRig) -> list[str]:
 
 
 async def test_the_whole_flow_passes(rig: Rig, start: Start) -> None:
-    """Check, SMS, account, login, refresh, other sessions ended; all keys of every step lie together, or a Cluster would refuse it."""
+    """From the check to the end of a session; all keys of every step lie together, or a Cluster would refuse it."""
     stack = await start(REDIS_URL=rig.url, REDIS_WAIT_REPLICAS="1")
     page, rest, other = await stack.page(), stack.rest(), await stack.page()
     await other.ask("mobile.check", mobile=MOBILE)
