@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import WebSocket, expect
 
 from tests.conftest import Stack
 from tests.e2e.accounts import take_number
@@ -33,12 +33,15 @@ async def test_tok_6_an_open_page_leaves_when_its_session_is_ended_elsewhere(sta
     await take_number(stack)
     theirs, mine = await _sign_in(visit, stack), await _sign_in(visit, stack)
     *_, who = stack.services.guard._bound.values()
-    opened = stack.services.metrics.pages._value.get()
+    connections: list[WebSocket] = []
+    await theirs.page.clock.install()
+    theirs.page.on("websocket", lambda opened: connections.append(opened))
     await stack.services.sessions.end_all(who.user, "ended", but=who.sid)
     await expect(theirs.page.locator("#signed-out")).to_be_visible()
     await expect(theirs.page.locator("#announcer")).to_have_text("本次登录已结束，您已退出登录。")
     await expect(mine.page.locator("#signed-in")).to_be_visible()
-    assert stack.services.metrics.pages._value.get() < opened
+    await theirs.page.clock.run_for(60_000)
+    assert connections == []
     theirs.expects("401 /user/refresh/")
     await theirs.page.reload()
     await expect(theirs.page.locator("#signed-out")).to_be_visible()
