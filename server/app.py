@@ -10,6 +10,7 @@ from tornado.web import Application, RequestHandler
 from server.edge import Edge
 from server.handlers.api import ApiHandler
 from server.handlers.base import BaseHandler
+from server.handlers.captcha import CaptchaPicture
 from server.handlers.health import HealthHandler, KeysHandler, MetricsHandler, ReadyHandler
 from server.handlers.inbox import InboxJsonHandler, InboxPage, InboxSocket, SandboxHandler
 from server.handlers.page_socket import OpenSockets, PageSocket
@@ -42,6 +43,7 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         (r"/user/reg/?", MovedHandler, basics | {"url": "/register"}),
         (r"/user/login", MovedHandler, basics | {"url": "/login"}),
         *[(_pattern(path), ApiHandler, basics | found) for path, found in _rest_routes().items()],
+        (_pattern(CaptchaPicture.path_pattern), CaptchaPicture, basics),
         (r"/ws", PageSocket, basics | {"sockets": sockets, "enforce": settings.limits == "enforce"}),
         (_pattern(ReceiptsHandler.path_pattern) + "?", ReceiptsHandler, basics),
         (r"/healthz", HealthHandler, basics),
@@ -91,7 +93,7 @@ def _pattern(path: str) -> str:
 def log_request(handler: RequestHandler) -> None:
     """One line per request. The query is left out; a number or a secret in a path is shown as its place only."""
     path = unquote(handler.request.path)
-    if isinstance(handler, ApiHandler | ReceiptsHandler):
+    if isinstance(handler, ApiHandler | CaptchaPicture | ReceiptsHandler):
         path = handler.path_pattern
     elif isinstance(handler, NotFoundPage):
         path = re.sub("[ -]", "", path)  # so that a number in any notation is masked as one

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from server.captcha.altcha import Altcha
+from server.captcha.image import Image
 from server.clock import Clock
 from server.embedded import EmbeddedStores
 from server.errors import StoreTooOld, StoreUnavailable
@@ -12,11 +13,13 @@ from server.jobs import Outside, Worker
 from server.keys import KeyFault
 from server.logs import get_log
 from server.metrics import Metrics
+from server.pool import BoundedPool
 from server.services import Services
 from server.services.access_tokens import AccessTokens
 from server.services.accounts import AccountService
 from server.services.budget import BudgetService
-from server.services.captcha import Captcha, CaptchaService
+from server.services.captcha import CaptchaService
+from server.services.captcha_kinds import Captcha, Kinds
 from server.services.codes import CodeService
 from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
@@ -64,6 +67,7 @@ from server.stores.users import DuplicateMobiles, UserStore
 from server.tags import Tagger
 
 _log = get_log(__name__)
+_PICTURES_WAITING_MAX = 64
 
 
 class StartFault(Exception):
@@ -212,7 +216,11 @@ async def open_services(
         )
         countdowns = CountdownService(codes=codes, events=events, clock=clock)
         mobiles = MobileService(registry=RegistryStore(mongo), events=events, clock=clock)
-        captchas = CaptchaService(kind=captcha or _make_captcha(settings), store=CaptchaStore(redis), clock=clock)
+        drawing = BoundedPool("captcha", waiting_max=_PICTURES_WAITING_MAX)
+        stack.callback(drawing.aclose)
+        captchas = CaptchaService(
+            kinds=_captcha_kinds(settings, captcha), store=CaptchaStore(redis), pool=drawing, clock=clock
+        )
         passwords = PasswordService(
             peppers=settings.ring("PASSWORD_PEPPERS"), cost=settings.bcrypt_cost, metrics=metrics
         )
@@ -288,10 +296,17 @@ async def _open_routes(
         await http.aclose()
 
 
-def _make_captcha(settings: Settings) -> Captcha | None:
+def _captcha_kinds(settings: Settings, altcha: Captcha | None) -> Kinds | None:
     if settings.captcha_provider == "none":
         return None
-    return Altcha([key for _, key in settings.ring("CODE_KEYS").keys])
+    keys = dict(settings.ring("CODE_KEYS").keys)
+    return Kinds(
+        chosen=settings.captcha_provider,
+        altcha=altcha or Altcha([*keys.values()]),
+        image=Image(keys),
+        # Where people come by HTTPS every browser can run altcha, so only a script would ask for less.
+        fallback=not settings.site_url.startswith("https://"),
+    )
 
 
 def _open_redis(url: str, replicas: int, clock: Clock) -> Redis:

@@ -62,6 +62,10 @@ class StoreUnavailable(Exception):
         self.store = store
 
 
+class VendorUnavailable(Exception):
+    """A vendor did not answer, or not as its documents say; the message is for the operator."""
+
+
 class StoreTooOld(Exception):
     """The server at the other end cannot do what we need; the message says so."""
 

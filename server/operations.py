@@ -20,7 +20,16 @@ from server.schemas.account import (
     UserRegister,
 )
 from server.schemas.base import Rules, StrictSchema
-from server.schemas.code import POLL_MAX_S, CaptchaChallenge, CaptchaNew, SmsSend, SmsState, SmsWatch
+from server.schemas.code import (
+    POLL_MAX_S,
+    CaptchaChallenge,
+    CaptchaCheck,
+    CaptchaNew,
+    CaptchaPassed,
+    SmsSend,
+    SmsState,
+    SmsWatch,
+)
 from server.schemas.mobile import MobileCheck, MobileChecked
 from server.schemas.sessions import SessionAuthenticate, SessionBound, SessionEnd, SessionsListed
 from server.services import Services, SignedIn
@@ -86,7 +95,13 @@ async def new_captcha(services: Services, caller: Caller, data: Data) -> Reply:
     dearer = data["purpose"] == "register" and (
         await services.limits.under_pressure("sms.send", caller.address) or await services.budget.under_pressure()
     )
-    return Reply(services.captcha.issue(data["purpose"], device=caller.device, dearer=dearer))
+    return Reply(await services.captcha.issue(**data, device=caller.device, dearer=dearer))
+
+
+async def check_captcha(services: Services, caller: Caller, data: Data) -> Reply:
+    """A pass for an answer, so that a page knows that it is right before it is needed."""
+    await services.limits.charge_address("captcha.check", caller.address)
+    return Reply(await services.captcha.check(data.get("captcha"), data["purpose"], device=caller.device))
 
 
 async def send_sms(services: Services, caller: Caller, data: Data) -> Reply:
@@ -208,6 +223,14 @@ OPERATIONS: dict[str, Operation] = {
             "captcha.challenge",
             CaptchaChallenge(),
             Rest("GET", "/user/captcha/"),
+        ),
+        Operation(
+            "captcha.check",
+            CaptchaCheck,
+            check_captcha,
+            "captcha.passed",
+            CaptchaPassed(),
+            Rest("POST", "/user/captcha/"),
         ),
         Operation("sms.send", SmsSend, send_sms, "sms.queued", _STATE, Rest("POST", "/user/sms/", 202)),
         Operation(

@@ -97,8 +97,8 @@ class Settings:
     captcha_provider: str = _setting(
         "altcha",
         "str",
-        "altcha (embedded proof of work) or none (tests only)",
-        validate=_one_of("altcha", "none"),
+        "altcha (embedded proof of work), image (letters in a picture) or none (tests only)",
+        validate=_one_of("altcha", "image", "none"),
     )
     password_min: int = _setting(8, "int", "fewest characters of a password", validate=Range(6, 64))
     password_max: int = _setting(64, "int", "most characters of a password", validate=Range(16, 256))

@@ -5,6 +5,7 @@ import dataclasses
 import re
 from typing import Any
 
+from server import strict_json
 from server.edge import Edge
 from server.errors import AppError
 from server.handlers.base import HttpHandler
@@ -88,7 +89,7 @@ class ApiHandler(HttpHandler):
         given = {name: self.get_query_argument(name, strip=False) for name in self.request.query_arguments}
         data: dict[str, Any] = {name: _number_or_text(name, text) for name, text in given.items() if name in declared}
         if "captcha" in declared and "X-Captcha" in self.request.headers:
-            data["captcha"] = self.request.headers["X-Captcha"]
+            data["captcha"] = _text_or_object(self.request.headers["X-Captcha"])
         return data
 
     def _require_own_origin(self) -> None:
@@ -111,6 +112,16 @@ class ApiHandler(HttpHandler):
             self.set_cookie(self.refresh_cookie, reply.refresh, max_age=IDLE_S, **options)
         else:
             self.clear_cookie(self.refresh_cookie, **options)
+
+
+def _text_or_object(text: str) -> Any:
+    """A header is text; the object that some captchas are answered with stands there as JSON."""
+    if not text.startswith("{"):
+        return text
+    try:
+        return strict_json.loads(text.encode())
+    except ValueError:
+        raise AppError("json_invalid") from None
 
 
 def _number_or_text(name: str, text: str) -> int | str:

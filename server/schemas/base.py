@@ -19,6 +19,12 @@ _FAULTS: dict[str, str | list[Any] | dict[Any, Any]] = {
     "validator_failed": "field.invalid",
 }
 _SEPARATORS = str.maketrans("", "", " -")
+_CAPTCHA_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_CAPTCHA_ANSWERS = (
+    {"id", "answer"},
+    {"id", "geetest_challenge", "geetest_validate", "geetest_seccode"},
+    {"id", "lot_number", "captcha_output", "pass_token", "gen_time"},
+)
 _MOBILE = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})", re.ASCII)
 
 
@@ -153,6 +159,18 @@ def transaction_field(**options: Any) -> Text:
     return Text(max_length=64, validate=validate.Regexp(r"[\x21-\x7e]+\Z", error="field.invalid"), **options)
 
 
-def captcha_field() -> Text:
-    """altcha's base64 payload."""
-    return Text(max_length=3500)
+class CaptchaAnswer(Text):
+    """altcha's base64 payload or a `captcha_token`, or an object: the challenge's `id` and what its kind needs."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> Any:
+        if not isinstance(value, dict):
+            return super()._deserialize(value, attr, data, **options)
+        texts = {name: super(CaptchaAnswer, self)._deserialize(text, name, value) for name, text in value.items()}
+        if texts.keys() not in _CAPTCHA_ANSWERS or not _CAPTCHA_ID.fullmatch(texts["id"]) or not all(texts.values()):
+            raise self.make_error("invalid")
+        return texts
+
+
+def captcha_field() -> CaptchaAnswer:
+    """The answer to a captcha of any kind."""
+    return CaptchaAnswer(max_length=3500)

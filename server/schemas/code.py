@@ -13,13 +13,31 @@ class CaptchaNew(StrictSchema):
     """`captcha.new`."""
 
     purpose = Text(required=True, validate=one_of(*CAPTCHA_PURPOSES))
+    provider = Text(load_default="", validate=one_of("image"))
 
 
 class CaptchaChallenge(StrictSchema):
-    """`captcha.challenge`, as the altcha widget takes it; provider "none" has no more."""
+    """`captcha.challenge`. `challenge` is as the altcha widget or GeeTest's script takes it, `url` that of a picture;
+    what has an `id` is answered under it. Provider "none" has no more."""
 
     provider = fields.String()
+    id = fields.String()
+    url = fields.String()
     challenge = fields.Dict()
+    expires_at = fields.Float()
+
+
+class CaptchaCheck(StrictSchema):
+    """`captcha.check`."""
+
+    purpose = Text(required=True, validate=one_of(*CAPTCHA_PURPOSES))
+    captcha = captcha_field()
+
+
+class CaptchaPassed(StrictSchema):
+    """`captcha.passed`: a pass, sent as `captcha` once."""
+
+    captcha_token = fields.String()
     expires_at = fields.Float()
 
 

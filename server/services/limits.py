@@ -24,6 +24,8 @@ def _address(name: str, count: int, period_s: int, burst: int) -> tuple[Rate, Ra
 ADDRESS_RATES: dict[str, tuple[Rate, ...]] = {
     "mobile.check": (*_address("minute", 60, _MINUTE, 60), *_address("day", 600, _DAY, 600)),
     "captcha.new": _address("minute", 60, _MINUTE, 60),
+    "captcha.check": _address("minute", 60, _MINUTE, 60),
+    "captcha.picture": _address("minute", 60, _MINUTE, 60),
     "sms.send": _address("hour", 10, _HOUR, 5),
     "sms.watch": _address("minute", 240, _MINUTE, 120),
     "user.register": (*_address("hour", 5, _HOUR, 5), *_address("day", 20, _DAY, 20)),

@@ -7,7 +7,7 @@ from server.caller import Caller
 from server.errors import StoreUnavailable
 from server.logs import get_log
 from server.services.budget import BudgetService
-from server.services.captcha import CaptchaService
+from server.services.captcha import Answer, CaptchaService
 from server.services.codes import CodeService, Send
 from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
@@ -51,7 +51,7 @@ class SendService:
         mobile: str,
         purpose: str,
         caller: Caller,
-        captcha: str | None = None,
+        captcha: Answer | None = None,
         transaction: str | None = None,
     ) -> dict[str, Any]:
         """Accept one SMS and answer its state; from then on it is not lost. AppError says why not."""
@@ -67,7 +67,7 @@ class SendService:
             return send.state
         return await self._countdowns.watch(caller.watcher, send.transaction, known=send.state)
 
-    async def _accept(self, send: Send, purpose: str, caller: Caller, captcha: str | None) -> Send:
+    async def _accept(self, send: Send, purpose: str, caller: Caller, captcha: Answer | None) -> Send:
         dearer = await self._captcha.spend(captcha, purpose, device=caller.device)
         await self._budget.require_dearer(dearer, purpose)
         await self._mobiles.require_free(send.mobile)
