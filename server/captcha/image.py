@@ -14,6 +14,12 @@ _LETTER_WIDTH, _HEIGHT = 44, 80
 _INK, _PAPER = (24, 62, 58), (246, 244, 236)
 
 
+class _Drawing(ImageCaptcha):
+    """Paints as strongly as the ink is light, so a dark ink has to be told to be strong."""
+
+    lookup_table = [min(255, 5 * light) for light in range(256)]  # noqa: RUF012 (the library's name)
+
+
 class Image:
     """The letters follow from a key and the challenge's id, so no store ever holds them.
 
@@ -54,5 +60,5 @@ class Image:
         letters = self.letters(challenge_id, kept)
         if letters is None:
             return None
-        drawing = ImageCaptcha(width=_LETTER_WIDTH * (len(letters) + 1), height=_HEIGHT)
+        drawing = _Drawing(width=_LETTER_WIDTH * (len(letters) + 1), height=_HEIGHT)
         return drawing.generate(letters, bg_color=_PAPER, fg_color=_INK).getvalue()

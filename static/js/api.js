@@ -12,7 +12,8 @@ const post = (path, body) => ({ method: "POST", path, body });
 
 const ROUTES = {
   "mobile.check": ({ mobile, captcha }) => get(`/user/mobile/${encodeURIComponent(mobile)}/`, captcha),
-  "captcha.new": ({ purpose }) => get(`/user/captcha/?purpose=${encodeURIComponent(purpose)}`),
+  "captcha.new": (data) => get(`/user/captcha/?${new URLSearchParams(data)}`),
+  "captcha.check": (data) => post("/user/captcha/", data),
   "sms.send": (data) => post("/user/sms/", data),
   "sms.watch": ({ transaction, after = 0, wait = 0 }) => ({
     ...get(`/user/sms/${encodeURIComponent(transaction)}/?after=${after}&wait=${wait}`), wait,

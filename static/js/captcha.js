@@ -1,5 +1,6 @@
-// The captcha, solved in the background before it is needed. A solution is used once.
+// The captcha. What the browser can solve alone is solved in the background before it is needed. A solution is used once.
 
+import { askPicture } from "./picture.js";
 import { connectionLost, Refusal } from "./socket.js";
 import { config, t } from "./texts.js";
 
@@ -21,12 +22,11 @@ export class Captcha {
 
   constructor(call, purpose, show = () => {}) {
     Object.assign(this, { call, purpose, show });
-    if (needed() && !window.isSecureContext) show("insecure");
   }
 
-  /** Starts solving, unless one is solved or being solved. */
+  /** Starts solving, unless one is solved or being solved, or it takes the person to do it. */
   prepare() {
-    if (!needed() || !window.isSecureContext || this.#ready) return;
+    if (!needed() || !alone() || this.#ready) return;
     this.#solve().catch(() => {});
   }
 
@@ -79,6 +79,7 @@ export async function callWithCaptcha(call, type, data) {
 }
 
 const needed = () => config.captcha_provider !== "none";
+const alone = () => config.captcha_provider === "altcha" && window.isSecureContext;
 
 function lifeMs({ expires_at }) {
   const told = expires_at * 1000 - Date.now() - MARGIN_MS;
@@ -86,19 +87,24 @@ function lifeMs({ expires_at }) {
 }
 
 async function fetchAndSolve(call, purpose) {
-  const offer = await call("captcha.new", { purpose });
-  return { offer, solution: await solve(offer) };
+  const wish = window.isSecureContext ? {} : { provider: "image" };
+  const renew = () => call("captcha.new", { purpose, ...wish });
+  const check = async (answer) => (await call("captcha.check", { purpose, captcha: answer })).captcha_token;
+  const offer = await renew();
+  return { offer, solution: await solve(offer, { renew, check }) };
 }
 
-/** One at a time: there is one widget. */
-function solve(offer) {
-  const mine = queue.then(() => solveOffer(offer));
+/** One at a time: there is one widget, and one dialog. */
+function solve(offer, ways) {
+  const mine = queue.then(() => solveOffer(offer, ways));
   queue = mine.catch(() => {});
   return mine;
 }
 
-async function solveOffer({ provider, challenge }) {
+async function solveOffer(offer, ways) {
+  const { provider, challenge } = offer;
   if (provider === "none") return undefined;
+  if (provider === "image") return askPicture(offer, ways);
   if (provider !== "altcha") throw captchaFailed();
   if (!window.isSecureContext) throw new Refusal({ code: "insecure", message: t("page.captcha_insecure") });
   const widget = await (widgetMade ??= makeWidget());
