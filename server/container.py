@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from server.captcha.altcha import Altcha
+from server.captcha.geetest3 import Geetest3
+from server.captcha.geetest4 import Geetest4
 from server.captcha.image import Image
 from server.clock import Clock
 from server.embedded import EmbeddedStores
 from server.errors import StoreTooOld, StoreUnavailable
 from server.events import EventBus, topics
+from server.http import HttpClient
 from server.jobs import Outside, Worker
 from server.keys import KeyFault
 from server.logs import get_log
@@ -19,7 +22,7 @@ from server.services.access_tokens import AccessTokens
 from server.services.accounts import AccountService
 from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
-from server.services.captcha_kinds import Captcha, Kinds
+from server.services.captcha_kinds import Asked, Captcha, Kinds
 from server.services.codes import CodeService
 from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
@@ -68,6 +71,7 @@ from server.tags import Tagger
 
 _log = get_log(__name__)
 _PICTURES_WAITING_MAX = 64
+_CAPTCHA_VENDOR_S = 3.0  # less than an operation may take, so that the next rung is still reached
 
 
 class StartFault(Exception):
@@ -218,9 +222,10 @@ async def open_services(
         mobiles = MobileService(registry=RegistryStore(mongo), events=events, clock=clock)
         drawing = BoundedPool("captcha", waiting_max=_PICTURES_WAITING_MAX)
         stack.callback(drawing.aclose)
-        captchas = CaptchaService(
-            kinds=_captcha_kinds(settings, captcha), store=CaptchaStore(redis), pool=drawing, clock=clock
-        )
+        captcha_http = HttpClient(total_s=_CAPTCHA_VENDOR_S)
+        stack.push_async_callback(captcha_http.aclose)
+        kinds = _captcha_kinds(settings, captcha, _captcha_vendor(settings, captcha_http))
+        captchas = CaptchaService(kinds=kinds, store=CaptchaStore(redis), pool=drawing, clock=clock)
         passwords = PasswordService(
             peppers=settings.ring("PASSWORD_PEPPERS"), cost=settings.bcrypt_cost, metrics=metrics
         )
@@ -296,7 +301,7 @@ async def _open_routes(
         await http.aclose()
 
 
-def _captcha_kinds(settings: Settings, altcha: Captcha | None) -> Kinds | None:
+def _captcha_kinds(settings: Settings, altcha: Captcha | None, vendor: Asked | None) -> Kinds | None:
     if settings.captcha_provider == "none":
         return None
     keys = dict(settings.ring("CODE_KEYS").keys)
@@ -304,9 +309,21 @@ def _captcha_kinds(settings: Settings, altcha: Captcha | None) -> Kinds | None:
         chosen=settings.captcha_provider,
         altcha=altcha or Altcha([*keys.values()]),
         image=Image(keys),
+        vendor=vendor,
         # Where people come by HTTPS every browser can run altcha, so only a script would ask for less.
         fallback=not settings.site_url.startswith("https://"),
     )
+
+
+def _captcha_vendor(settings: Settings, http: HttpClient) -> Asked | None:
+    account = {
+        "captcha_id": settings.captcha_geetest_id,
+        "key": settings.captcha_geetest_key,
+        "url": settings.captcha_geetest_url,
+    }
+    if settings.captcha_provider == "geetest3":
+        return Geetest3(http, digest=settings.captcha_geetest_digest, **account)
+    return Geetest4(http, **account) if settings.captcha_provider == "geetest4" else None
 
 
 def _open_redis(url: str, replicas: int, clock: Clock) -> Redis:

@@ -3,6 +3,7 @@
 import dataclasses
 import ipaddress
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ COMING = ("PROCESSES", "TERMS_URL", "PRIVACY_URL", "NEXT_URLS")
 # The second never fails, so that failing over can be tried without any vendor.
 SANDBOXES = ("sandbox", "sandbox2")
 SECRETS = ("CODE_KEYS", "TOKEN_KEYS", "PASSWORD_PEPPERS")
+_GEETEST = re.compile(r"[0-9a-zA-Z]{32}", re.ASCII)
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
@@ -97,8 +99,20 @@ class Settings:
     captcha_provider: str = _setting(
         "altcha",
         "str",
-        "altcha (embedded proof of work), image (letters in a picture) or none (tests only)",
-        validate=_one_of("altcha", "image", "none"),
+        "altcha (embedded proof of work), image (letters in a picture), geetest3, geetest4 (GeeTest's versions) "
+        "or none (tests only)",
+        validate=_one_of("altcha", "image", "geetest3", "geetest4", "none"),
+    )
+    captcha_geetest_id: str = _setting("", "str", "captcha id that GeeTest gave you, 32 characters")
+    captcha_geetest_key: str = _setting("", "str", "captcha key that GeeTest gave you, 32 characters")
+    captcha_geetest_digest: str = _setting(
+        "md5",
+        "str",
+        "md5, sha256 or hmac-sha256: how version 3 signs; other than md5 has to be set up with GeeTest",
+        validate=_one_of("md5", "sha256", "hmac-sha256"),
+    )
+    captcha_geetest_url: str = _setting(
+        "", "str", "https://… where GeeTest's API is reached, if not at its own address"
     )
     password_min: int = _setting(8, "int", "fewest characters of a password", validate=Range(6, 64))
     password_max: int = _setting(64, "int", "most characters of a password", validate=Range(16, 256))
@@ -205,6 +219,7 @@ def _judge(settings: Settings) -> None:
     if urlsplit(settings.site_url).path not in ("", "/"):
         raise SettingsFault("SITE_URL must be an origin, without a path: the service answers at the root.")
     _judge_test_mobiles(settings)
+    _judge_geetest(settings)
     if not settings.development:
         _judge_production(settings)
     for name in SECRETS:
@@ -221,6 +236,19 @@ def _judge_test_mobiles(settings: Settings) -> None:
             fixed.require_end(time.time())
     except FixedCodesFault as fault:
         raise SettingsFault(f"TEST_MOBILES cannot be used: {fault}") from None
+
+
+def _judge_geetest(settings: Settings) -> None:
+    """The key is not shown in what is wrong with it."""
+    if not settings.captcha_provider.startswith("geetest"):
+        return
+    for name in ("CAPTCHA_GEETEST_ID", "CAPTCHA_GEETEST_KEY"):
+        if not _GEETEST.fullmatch(getattr(settings, name.lower())):
+            raise SettingsFault(f"{name} is missing or not the 32 letters and digits that GeeTest gave you.")
+    if settings.captcha_geetest_url:
+        url = urlsplit(settings.captcha_geetest_url)
+        if url.scheme != "https" and not (settings.development and url.scheme == "http"):
+            raise SettingsFault("CAPTCHA_GEETEST_URL must begin with https:// (or http:// in development).")
 
 
 def _judge_production(settings: Settings) -> None:

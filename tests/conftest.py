@@ -143,7 +143,7 @@ async def open_stack(
                 redis=redis,
                 clock=clock,
                 routes=None if sandbox else routes or [Route(provider, rate=1000)],
-                captcha=Altcha([b"k" * 32], cost=10, tries=(5, 9)) if settings.captcha_provider == "altcha" else None,
+                captcha=Altcha([b"k" * 32], cost=10, tries=(5, 9)),
             )
         )
         sockets = OpenSockets()

@@ -32,8 +32,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"fixed_codes", "keys"},
     "edge": {"settings"},
     "schemas": {"errors"},
-    "captcha": set(),
-    "sms": {"clock"},
+    "http": set(),
+    "captcha": {"errors", "http", "logs"},
+    "sms": {"clock", "http"},
     "embedded": set(),
     "stores": {"clock", "errors", "logs", "rates", "tags"},
     "events": LEAVES | {"tasks", "stores"},
@@ -79,7 +80,7 @@ ONLY: dict[str, dict[str, set[str]]] = {
     "main": {"handlers": {"handlers.page_socket"}, "schemas": {"schemas.base"}},
 }
 LIBRARIES: dict[str, set[str]] = {
-    "tornado": {"app", "edge", "handlers", "i18n", "main", "sms"},
+    "tornado": {"app", "edge", "handlers", "http", "i18n", "main"},
     "motor": {"stores"},
     "pymongo": {"embedded", "stores"},
     "redis": {"events", "stores"},

@@ -101,6 +101,31 @@ def test_production_refuses_parts_of_development(change: dict[str, str], named: 
     assert named in _fault(_PRODUCTION | change)
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"CAPTCHA_GEETEST_ID": ""}, "CAPTCHA_GEETEST_ID"),
+        ({"CAPTCHA_GEETEST_KEY": ""}, "CAPTCHA_GEETEST_KEY"),
+        ({"CAPTCHA_GEETEST_KEY": "0123456789abcdef"}, "CAPTCHA_GEETEST_KEY"),
+        ({"CAPTCHA_GEETEST_DIGEST": "sha1"}, "CAPTCHA_GEETEST_DIGEST"),
+        ({"CAPTCHA_GEETEST_URL": "http://geetest.example"}, "CAPTCHA_GEETEST_URL"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("provider", ["geetest3", "geetest4"])
+def test_geetest_needs_its_account(provider: str, change: dict[str, str], named: str) -> None:
+    """Looked at before anything starts; the key itself is not repeated."""
+    account = {
+        "CAPTCHA_GEETEST_ID": "c9c4facd1a6feeb80802222cbb74ca8e",
+        "CAPTCHA_GEETEST_KEY": "0123456789abcdef" * 2,
+    }
+    whole = _PRODUCTION | account | {"CAPTCHA_PROVIDER": provider}
+    Settings.from_env(whole)
+    sentence = _fault(whole | change)
+    assert sentence.startswith(named)
+    assert "0123456789abcdef" not in sentence
+
+
 @pytest.mark.parametrize("name", ["TERMS_URL", "PRIVACY_URL", "PROCESSES"])
 def test_a_setting_that_is_still_coming_is_not_passed_over(tmp_path: Path, name: str) -> None:
     """Whoever sets it relies on it."""

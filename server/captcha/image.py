@@ -43,6 +43,10 @@ class Image:
         right = self.letters(challenge_id, kept)
         return right is not None and hmac.compare_digest(given.encode(), right.encode())
 
+    def mark(self, answer: Mapping[str, str]) -> str:
+        """Nothing: the letters are right for one challenge only, which is used up."""
+        return ""
+
     def letters(self, challenge_id: str, kept: Mapping[str, str]) -> str | None:
         """What the picture shows; None if its key was taken out of the ring."""
         key = self._keys.get(kept["key"])

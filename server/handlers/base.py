@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -24,6 +25,15 @@ _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
 _JSON = re.compile(r"application/json(?:\s*;\s*charset=utf-8)?", re.ASCII | re.IGNORECASE)
 DEVICE_COOKIE = "device"
 _AGENT_MAX = 512
+_SECURITY_HEADERS = {
+    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
 _HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -45,9 +55,10 @@ class BaseHandler(RequestHandler):
         """Runs before `initialize`, and again for error pages."""
         self.csp_nonce = secrets.token_urlsafe(16)
         # A request that is refused before it is routed has no Host we could trust.
-        host = self.request.host if _HOST.fullmatch(self.request.host) else ""
+        self.safe_host = self.request.host if _HOST.fullmatch(self.request.host) else ""
         self.request_id = getattr(self, "request_id", "") or secrets.token_hex(8)
-        for name, value in _security_headers(self.csp_nonce, host).items():
+        self.set_header("Content-Security-Policy", content_policy(self.csp_nonce, self.safe_host))
+        for name, value in _SECURITY_HEADERS.items():
             self.set_header(name, value)
         self.set_header("X-Request-Id", self.request_id)
         self.clear_header("Server")
@@ -191,30 +202,23 @@ def _content_length(text: str) -> int:
     return int(text)
 
 
-def _security_headers(nonce: str, host: str) -> dict[str, str]:
+def content_policy(nonce: str, host: str, vendors: Sequence[str] = ()) -> str:
+    """What a page may load: our own files, the script with `nonce`, and what comes from the hosts of `vendors`."""
+    others = "".join(f" https://{vendor}" for vendor in vendors)
     sockets = f" ws://{host} wss://{host}" if host else ""
-    policy = (
+    directives = (
         "default-src 'none'",
-        f"script-src 'self' 'nonce-{nonce}'",
+        f"script-src 'self' 'nonce-{nonce}'{others}",
         "worker-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        f"connect-src 'self'{sockets}",
+        f"style-src 'self'{others}",
+        f"img-src 'self'{others}",
+        f"connect-src 'self'{sockets}{others}",
         "object-src 'none'",
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
     )
-    return {
-        "Content-Security-Policy": "; ".join(policy),
-        "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    }
+    return "; ".join(directives)
 
 
 class SocketHandler(BaseHandler, WebSocketHandler):

@@ -9,11 +9,19 @@ from tornado.web import RedirectHandler, StaticFileHandler
 
 from server.edge import Edge
 from server.errors import AppError
-from server.handlers.base import DEVICE_COOKIE, HttpHandler
+from server.handlers.base import DEVICE_COOKIE, HttpHandler, content_policy
 from server.i18n import LOCALES, browser_texts, error_body, text
 from server.operations import Dispatcher
 
 _YEAR_S = 365 * 86400
+# From where the scripts of a captcha's vendor load the rest of themselves.
+_VENDORS = {
+    "geetest3": ("static.geetest.com", "api.geetest.com"),
+    "geetest4": (
+        *("static.geetest.com", "static.geevisit.com"),
+        *("gcaptcha4.geetest.com", "gcaptcha4.geevisit.com", "gcaptcha4.gsensebot.com"),
+    ),
+}
 
 
 class PageHandler(HttpHandler):
@@ -38,6 +46,8 @@ class PageHandler(HttpHandler):
         locale = self.pick_locale_safely()
         self.set_header("Cache-Control", "no-store")
         self.set_header("Vary", "Accept-Language, Cookie")
+        vendors = _VENDORS.get(self._config["captcha_provider"], ())
+        self.set_header("Content-Security-Policy", content_policy(self.csp_nonce, self.safe_host, vendors))
         self.render(
             f"{page}.html",
             page=page,

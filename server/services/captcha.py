@@ -21,6 +21,7 @@ from server.stores.captcha import CaptchaStore
 _log = get_log(__name__)
 LIFE_S = 120
 _AWAY_S = 30
+_MARK_S = 3600
 _PASSED = "passed"
 _TOKEN = re.compile(r"pass_([0-9a-f]{32})", re.ASCII)
 Answer = str | Mapping[str, str]
@@ -132,10 +133,13 @@ class CaptchaService:
         if record is None or kind is None or self._is_over(record) or not _is_bound(record, purpose, device):
             return None
         try:
-            return record if await kind.passes(answer["id"], record, answer) else None
+            if not await kind.passes(answer["id"], record, answer):
+                return None
         except VendorUnavailable as fault:
             await self._note_away(kind, fault)
             raise AppError("captcha_required", purpose=purpose) from None
+        mark = kind.mark(answer)
+        return None if mark and not await self._store.spend(_digest(mark), _MARK_S) else record
 
     def _asked(self, name: str) -> Asked | None:
         assert self._kinds is not None
@@ -159,4 +163,8 @@ def _is_bound(record: Mapping[str, str], purpose: str, device: str) -> bool:
 
 
 def _fingerprint(device: str) -> str:
-    return hashlib.sha256(device.encode()).hexdigest()[:16] if device else ""
+    return _digest(device)[:16] if device else ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -41,6 +41,9 @@ class Asked(Protocol):
     async def passes(self, challenge_id: str, kept: Mapping[str, str], answer: Mapping[str, str]) -> bool:
         """Whether the answer is right; VendorUnavailable."""
 
+    def mark(self, answer: Mapping[str, str]) -> str:
+        """What of the answer must not come again under another challenge, if anything."""
+
 
 class Picture(Asked, Protocol):
     """The kind that shows a picture."""

@@ -25,13 +25,15 @@ const ROUTES = {
 };
 // These set or read the session cookie, which a websocket cannot.
 const COOKIE_BOUND = new Set(["user.register", "session.login", "session.refresh", "session.logout"]);
+// An answer to GeeTest may be longer than a message of the websocket.
+const LONG = new Set(["captcha.check"]);
 // Asking these twice does no harm, so an answer lost with the connection is asked for again.
 const REPEATABLE = new Set(["mobile.check", "captcha.new", "sms.watch"]);
 
 /** call(type, data, signal) → the reply's data, or a Refusal; an aborted `signal` ends a request over REST. */
 export function makeCall(socket = null) {
   return async (type, data = {}, signal = null) => {
-    if (socket?.state !== "live" || COOKIE_BOUND.has(type)) return overRest(type, data, signal);
+    if (socket?.state !== "live" || COOKIE_BOUND.has(type) || LONG.has(type)) return overRest(type, data, signal);
     try {
       return await socket.ask(type, data);
     } catch (refusal) {

@@ -1,5 +1,6 @@
 // The captcha. What the browser can solve alone is solved in the background before it is needed. A solution is used once.
 
+import { askGeetest } from "./geetest.js";
 import { askPicture } from "./picture.js";
 import { connectionLost, Refusal } from "./socket.js";
 import { config, t } from "./texts.js";
@@ -105,6 +106,7 @@ async function solveOffer(offer, ways) {
   const { provider, challenge } = offer;
   if (provider === "none") return undefined;
   if (provider === "image") return askPicture(offer, ways);
+  if (provider.startsWith("geetest")) return solveGeetest(offer, ways);
   if (provider !== "altcha") throw captchaFailed();
   if (!window.isSecureContext) throw new Refusal({ code: "insecure", message: t("page.captcha_insecure") });
   const widget = await (widgetMade ??= makeWidget());
@@ -112,6 +114,17 @@ async function solveOffer(offer, ways) {
   const result = await widget.verify({ minDuration: 0 });
   if (!result) throw captchaFailed();
   return result.payload;
+}
+
+/** If GeeTest turns out to be away, the server has another kind of captcha for us. */
+async function solveGeetest(offer, ways) {
+  const answer = await askGeetest(offer).catch(() => { throw captchaFailed(); });
+  try {
+    return await ways.check(answer);
+  } catch (refusal) {
+    if (refusal.code !== "captcha_required") throw refusal;
+    return solveOffer(await ways.renew(), ways);
+  }
 }
 
 const captchaFailed = () => new Refusal({ code: "captcha_failed", message: t("page.captcha_failed") });

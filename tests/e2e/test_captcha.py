@@ -1,15 +1,18 @@
 """The picture that stands in for altcha, as a visitor lives it."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from server.captcha.image import Image
 from tests.conftest import Stack
 from tests.e2e.conftest import Start, Visit
-from tests.e2e.visitor import RegisterPage
+from tests.e2e.visitor import RegisterPage, Visitor
 from tests.helpers import MOBILE, PASSWORD
+from tests.vendors.geetest import CAPTCHA_ID, GeetestStandIn
 
 pytestmark = pytest.mark.gen_test(timeout=60)
 
@@ -48,6 +51,7 @@ async def test_rl_8_a_visitor_types_what_the_picture_shows(
     """By keyboard alone: giving up, another picture, a wrong answer, the right one; then the SMS is on its way."""
     stack = await start(CAPTCHA_PROVIDER="image")
     visitor = await visit(stack, lang=lang)
+    visitor.expects("400 /user/captcha/")
     page, form = visitor.page, RegisterPage(visitor.page)
     await form.connected()
     await form.fill(MOBILE, PASSWORD)
@@ -120,3 +124,90 @@ async def test_the_picture_fits_a_narrow_page(start: Start, visit: Visit, width:
         assert inner is not None
         assert inner["x"] >= box["x"]
         assert inner["x"] + inner["width"] <= box["x"] + box["width"]
+
+
+# What the vendor's script does, as far as a page can see it: `solved` asks the stand-in what a person's work gives.
+_SCRIPT = """
+globalThis.%(begin)s = (options, made) => {
+  const heard = {};
+  const captcha = {
+    onReady: (ready) => { setTimeout(ready); return captcha; },
+    onSuccess: (success) => { heard.success = success; return captcha; },
+    onError: () => captcha,
+    onClose: (close) => { heard.close = close; return captcha; },
+    getValidate: () => heard.result,
+    async %(show)s() {
+      if (options.product !== "bind") throw new Error("not bound");
+      heard.result = await globalThis.solved(options);
+      heard.result ? heard.success() : heard.close();
+    },
+  };
+  made(captcha);
+};
+"""
+
+
+class GeetestPage:
+    """What the vendor's script and the person at it do, with the stand-in as the vendor."""
+
+    def __init__(self, vendor: GeetestStandIn, version: str) -> None:
+        self.vendor = vendor
+        self.version = version
+        self.gives_up = False
+
+    async def deliver(self, route: Route) -> None:
+        """The script that the page asks for."""
+        names = {"geetest3": ("initGeetest", "verify"), "geetest4": ("initGeetest4", "showCaptcha")}[self.version]
+        script = _SCRIPT % dict(zip(("begin", "show"), names, strict=True))
+        await route.fulfill(body=script, content_type="text/javascript")
+
+    async def solved(self, options: dict[str, str]) -> dict[str, str] | None:
+        """The answer; None if the person gives up."""
+        if self.gives_up:
+            return None
+        if self.version == "geetest3":
+            return self.vendor.solve3(options["challenge"])
+        assert options["captchaId"] == CAPTCHA_ID
+        return self.vendor.solve4() | {"captcha_id": CAPTCHA_ID}
+
+
+@asynccontextmanager
+async def at_geetest(
+    start: Start, visit: Visit, version: str
+) -> AsyncIterator[tuple[GeetestPage, Stack, Visitor, RegisterPage]]:
+    """A visitor whose form is filled in as far as the SMS."""
+    async with GeetestStandIn() as vendor:
+        stack = await start(**vendor.environ(version))
+        visitor = await visit(stack, None)
+        there = GeetestPage(vendor, version)
+        await visitor.context.route("https://static.geetest.com/**", there.deliver)
+        await visitor.context.expose_function("solved", there.solved)
+        await visitor.open("/register")
+        form = RegisterPage(visitor.page)
+        await form.connected()
+        await form.fill(MOBILE, PASSWORD)
+        yield there, stack, visitor, form
+
+
+@pytest.mark.parametrize("version", ["geetest3", "geetest4"])
+async def test_rl_8_a_visitor_solves_geetest_in_a_script_of_its_own(start: Start, visit: Visit, version: str) -> None:
+    """Giving up sends nothing and says so; a right answer sends the SMS."""
+    async with at_geetest(start, visit, version) as (there, stack, _, form):
+        there.gives_up = True
+        await form.send.click()
+        await expect(form.message).to_have_text("安全验证没有完成，请再试一次")
+        there.gives_up = False
+        await form.send_code()
+        await stack.provider.nth(1)
+
+
+@pytest.mark.parametrize(("version", "told"), [("geetest3", []), ("geetest4", ["403 /user/captcha/"])])
+async def test_rl_8_a_visitor_solves_altcha_while_geetest_is_away(
+    start: Start, visit: Visit, version: str, told: list[str]
+) -> None:
+    """Also if that is found out only when the answer has been given."""
+    async with at_geetest(start, visit, version) as (there, stack, visitor, form):
+        visitor.expects(*told)
+        there.vendor.mode = "error"
+        await form.send_code()
+        await stack.provider.nth(1)

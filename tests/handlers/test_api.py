@@ -459,6 +459,41 @@ async def test_api_8_scripts_need_a_nonce_that_no_two_answers_share(stack: Stack
     assert len(nonces) == 3
 
 
+GEETEST = {"CAPTCHA_GEETEST_ID": "c9c4facd1a6feeb80802222cbb74ca8e", "CAPTCHA_GEETEST_KEY": "0123456789abcdef" * 2}
+
+
+@pytest.mark.parametrize(
+    ("provider", "vendors"),
+    [
+        ("none", []),
+        ("altcha", []),
+        ("image", []),
+        ("geetest3", ["api.geetest.com", "static.geetest.com"]),
+        (
+            "geetest4",
+            [
+                *("gcaptcha4.geetest.com", "gcaptcha4.geevisit.com", "gcaptcha4.gsensebot.com"),
+                *("static.geetest.com", "static.geevisit.com"),
+            ],
+        ),
+    ],
+)
+async def test_api_8_a_page_loads_nothing_but_ours_and_the_captcha_vendors(
+    start: Start, provider: str, vendors: list[str]
+) -> None:
+    """The vendor's hosts are named on pages, only where it is chosen, and never inline code or styles."""
+    stack = await start(CAPTCHA_PROVIDER=provider, **GEETEST)
+    rest = stack.rest()
+    answer = await rest.get("/register")
+    policy = policy_of(answer)
+    for directive in ("script-src", "style-src", "img-src", "connect-src"):
+        others = sorted(source for source in policy[directive] if source.startswith("http"))
+        assert others == [f"https://{vendor}" for vendor in vendors], directive
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    elsewhere = await rest.get("/user/captcha/?purpose=login", Accept="application/json")
+    assert "geetest" not in elsewhere.headers["Content-Security-Policy"]
+
+
 def policy_of(answer: Answer) -> dict[str, list[str]]:
     rules = [rule.split() for rule in answer.headers["Content-Security-Policy"].split(";")]
     return {name: values for name, *values in rules}

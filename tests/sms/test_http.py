@@ -14,7 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from server.sms.http import BODY_CAP, VendorHttp
+from server.http import BODY_CAP
+from server.sms.http import VendorHttp
 from server.sms.provider import SendFailed
 
 pytestmark = pytest.mark.gen_test(timeout=30)
