@@ -187,25 +187,27 @@ class CourierService:
             self._metrics.provider_seconds.labels(route.name).observe(self._clock.monotonic() - began)
 
     async def _accepted(self, job: Job, result: SendResult) -> None:
-        """A provider's yes is held while Redis is away: whoever takes the job over then could only send again."""
+        """In one turn of the loop. Should we die in between, the next worker finds the SMS accepted."""
+        # One step, so that no kill in between leaves an SMS `accepted` for which no receipt will ever come.
+        status = "delivered" if result.delivered else "accepted"
+        await asyncio.gather(self._record(_sent(job), status, result.message_id), self._tell_good(job))
+
+    async def _record(self, sent: Sent, status: str, message_id: str) -> None:
+        """A provider's yes is held while Redis is away: whoever takes the job over could only send again."""
         for _ in range(RECORD_TRIES):
             try:
-                await self._record(job, result)
+                await asyncio.gather(self._receipts.remember(sent, message_id), self._steps.move(sent, status))
                 return
             except StoreUnavailable as fault:
-                _log.warning("sms.not_recorded", job=job["id"], why=str(fault))
+                _log.warning("sms.not_recorded", job=sent.job, why=str(fault))
             await self._clock.sleep(RECORD_PAUSE_S)
-        await self._record(job, result)
+        raise StoreUnavailable("redis", "away for too long")
 
-    async def _record(self, job: Job, result: SendResult) -> None:
-        """In one turn of the loop. Should we die in between, the next worker finds the SMS accepted."""
-        sent = _sent(job)
-        await asyncio.gather(
-            self._receipts.remember(sent, result.message_id),
-            # One step, so that no kill in between leaves an SMS `accepted` for which no receipt will ever come.
-            self._steps.move(sent, "delivered" if result.delivered else "accepted"),
-            self._tell_breaker(job, "ok"),
-        )
+    async def _tell_good(self, job: Job) -> None:
+        try:
+            await self._tell_breaker(job, "ok")
+        except StoreUnavailable:
+            pass  # It learns from the next call.
 
     async def _tell_breaker(
         self, job: Job, outcome: Outcome, since: str = "", fields: dict[str, str] | None = None

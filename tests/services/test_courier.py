@@ -276,17 +276,16 @@ async def test_pv_8_a_backlog_leaves_at_the_provider_s_rate(start: Start) -> Non
     assert all(choice.wait_s > 0.9 for choice in chosen if not choice.name)
 
 
-async def test_pv_8_who_has_to_wait_for_the_rate_is_sent_in_his_turn(start: Start) -> None:
-    """Or by the next provider, if that has room at once."""
-    slow, spare = ScriptedProvider("slow"), ScriptedProvider("spare")
-    stack = await start(routes=[Route(slow, rate=20), Route(spare, rate=10)], LIMITS="observe")
-    page = await stack.page()
-    await asyncio.gather(*(send(page, f"154000030{number:02d}") for number in range(20)))
-    async with asyncio.timeout(20):
-        while len(slow.sent) + len(spare.sent) < 20:
-            await asyncio.sleep(0.01)
-    assert spare.sent
-    assert len(slow.sent) > len(spare.sent)
+async def test_pv_8_a_provider_without_room_passes_an_sms_on_to_one_that_has_room(start: Start) -> None:
+    """And with none that has room at once, the one who has it soonest is waited for."""
+    stack = await start()
+    slow, spare = Candidate("slow", 1), Candidate("spare", 0.5)
+    chosen = [
+        await stack.breakers.choose(f"jobs:{{sms}}:job:x{number}", [slow, spare], longest_wait_s=2)
+        for number in range(3)
+    ]
+    assert [choice.name for choice in chosen] == ["slow", "spare", "slow"]
+    assert [choice.wait_s > 0 for choice in chosen] == [False, False, True]
 
 
 async def test_pv_8_a_queue_that_is_full_takes_no_more(stack: Stack) -> None:
