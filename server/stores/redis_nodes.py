@@ -182,6 +182,5 @@ def pool_options(connections: int, longest_wait_s: float | None) -> dict[str, An
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),  # a step whose reply was lost must not run twice
         "decode_responses": True,
-        "driver_info": None,  # else it looks up its own version for each connection
         "protocol": 2,  # one shape of replies from 6.2 to the newest
     }
