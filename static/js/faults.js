@@ -70,8 +70,10 @@ export class Panel {
     this.#drawEmpty();
   }
 
+  /** What was tried while the page was asking may come twice, as messages may. */
   #onTried(tried) {
     const row = rowOf(tried);
+    if ([...this.#rows.children].some((shown) => shown.dataset.key === row.dataset.key)) return;
     row.classList.add("is-new");
     this.#rows.prepend(row);
     while (this.#rows.children.length > SHOWN) this.#rows.lastElementChild.remove();
@@ -90,8 +92,10 @@ function playingText(fault, left) {
   return t(left === null ? "page.faults_now_all" : "page.faults_now", { name: t(`page.fault_${fault}`), n: left });
 }
 
-function rowOf({ mobile, provider, attempt, fault, outcome, at }) {
+function rowOf(tried) {
+  const { mobile, provider, attempt, fault, outcome, at } = tried;
   const row = byId("try-template").content.cloneNode(true).firstElementChild;
+  row.dataset.key = JSON.stringify([mobile, provider, attempt, outcome, at]);
   row.querySelector(".try-at").textContent = timeText(at);
   row.querySelector(".try-mobile").textContent = mobile;
   row.querySelector(".try-provider").textContent = attempt > 1 ? `${provider} · ${t("page.tries_nth", { n: attempt })}` : provider;

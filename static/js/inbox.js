@@ -17,7 +17,9 @@ function onSnapshot({ messages }) {
   drawEmpty();
 }
 
+/** What arrived while the page was asking may come twice: in the snapshot, and by itself. */
 function onMessage(message) {
+  if ([...list.children].some((bubble) => bubble.dataset.id === message.id)) return;
   const bubble = bubbleOf(message);
   bubble.classList.add("is-new");
   list.prepend(bubble);

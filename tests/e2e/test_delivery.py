@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Request, expect
 
+from server.events import EventBus, topics
+from server.stores.inbox import InboxStore
+from server.stores.sandbox import SandboxStore
 from tests.conftest import Stack
+from tests.e2e.accounts import request_sms
 from tests.e2e.conftest import Start, Visit
 from tests.e2e.states import accept_only, begin_sms, move_sms, seconds_pass, transaction_of
 from tests.e2e.visitor import RegisterPage, Visitor
@@ -295,3 +299,20 @@ async def test_the_second_sandbox_takes_over_and_the_public_page_names_none(star
     await expect(form.step("delivered")).to_have_attribute("data-state", "done", timeout=20_000)
     await expect(phone.locator(".bubble-way")).to_contain_text("sandbox2")
     assert "sandbox" not in await visitor.page.locator("#main").inner_text()
+
+
+async def test_what_is_told_twice_is_shown_once(start: Start, visit: Visit) -> None:
+    """A message that arrives while the phone asks for all of them is in both answers."""
+    stack = await start(sandbox=True)
+    phone = (await visit(stack, "/dev/inbox")).page
+    await request_sms(stack)
+    await expect(phone.locator("#tries tr")).to_have_count(1)
+    inbox, panel = InboxStore(stack.redis), SandboxStore(stack.redis)
+    events = EventBus(stack.redis, clock=stack.clock)
+    (message,), (tried,) = await inbox.newest(), await panel.tries()
+    await events.publish(topics.INBOX, message=message)
+    await events.publish(topics.SANDBOX, tried=tried)
+    await request_sms(stack, "15400000002")
+    await expect(phone.locator("#tries tr").first).to_contain_text("15400000002")
+    await expect(phone.locator("#tries tr")).to_have_count(2)
+    await expect(phone.locator(".bubble")).to_have_count(2)
