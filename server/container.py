@@ -27,6 +27,7 @@ from server.services.codes import CodeService
 from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
 from server.services.courier import CourierService
+from server.services.credentials import CredentialService
 from server.services.delivery import DeliveryService
 from server.services.guard import SessionGuard
 from server.services.health import HealthService
@@ -34,9 +35,11 @@ from server.services.inbox import InboxService
 from server.services.limits import LimitService
 from server.services.members import MemberService
 from server.services.mobiles import MobileService
+from server.services.notices import NoticeService
 from server.services.outbox import OutboxService
 from server.services.passwords import PasswordService
 from server.services.polls import PollService
+from server.services.profiles import ProfileService
 from server.services.receipts import ReceiptService
 from server.services.refresh_tokens import RefreshTokens
 from server.services.sandbox import SandboxService
@@ -200,6 +203,7 @@ async def open_services(
             rules=rules,
             ring=code_ring,
             fixed=fixed,
+            users=users,
             router=router,
             outside=outside,
             providers=ProviderStore(redis),
@@ -233,7 +237,7 @@ async def open_services(
         token_ring = settings.ring("TOKEN_KEYS")
         tokens = AccessTokens(ring=token_ring, issuer=settings.site_url or "urn:haoma:development", clock=clock)
         session_store = SessionStore(redis, topic=topics.SESSIONS)
-        sessions = SessionService(store=session_store, access=tokens, refresh=RefreshTokens(token_ring))
+        sessions = SessionService(store=session_store, users=users, access=tokens, refresh=RefreshTokens(token_ring))
         guard = SessionGuard(store=session_store, events=events, clock=clock)
         health = HealthService(
             probes={"redis": lambda: redis.call("PING"), "mongo": users.index_present},
@@ -249,6 +253,14 @@ async def open_services(
             codes=codes,
             conversion=conversion,
             countdowns=countdowns,
+            credentials=CredentialService(
+                users=users,
+                codes=codes,
+                passwords=passwords,
+                sessions=sessions,
+                notices=NoticeService(jobs=jobs, budget=budget, router=router, clock=clock, metrics=metrics),
+                events=events,
+            ),
             delivery=delivery,
             guard=guard,
             health=health,
@@ -258,7 +270,10 @@ async def open_services(
             mobiles=mobiles,
             receipts=receipts,
             polls=PollService(codes=codes, countdowns=countdowns, metrics=metrics),
+            profiles=ProfileService(users=users),
             sending=SendService(
+                guard=guard,
+                users=users,
                 captcha=captchas,
                 mobiles=mobiles,
                 codes=codes,

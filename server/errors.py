@@ -24,6 +24,7 @@ ERRORS: dict[str, int] = {
     "sms_code_invalid": 400,
     "transaction_unknown": 404,
     "credentials_invalid": 401,
+    "account_disabled": 403,
     "token_invalid": 401,
     "origin_refused": 403,
     "host_unknown": 421,

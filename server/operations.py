@@ -10,9 +10,14 @@ from marshmallow import Schema, ValidationError
 
 from server.caller import Caller, Identity
 from server.errors import AppError, StoreUnavailable
-from server.logs import about_request, get_log
+from server.logs import about_request, get_log, mask
 from server.schemas.account import (
+    AccountDelete,
+    AccountMobileChange,
+    AccountMobileChanged,
     Empty,
+    PasswordChange,
+    PasswordReset,
     Pong,
     SessionLogin,
     SessionOpened,
@@ -22,6 +27,7 @@ from server.schemas.account import (
 from server.schemas.base import Rules, StrictSchema
 from server.schemas.code import (
     POLL_MAX_S,
+    SMS_PURPOSES,
     CaptchaChallenge,
     CaptchaCheck,
     CaptchaNew,
@@ -31,6 +37,7 @@ from server.schemas.code import (
     SmsWatch,
 )
 from server.schemas.mobile import MobileCheck, MobileChecked
+from server.schemas.profile import ProfileReplace, ProfileShown, ProfileUpdate
 from server.schemas.sessions import SessionAuthenticate, SessionBound, SessionEnd, SessionsListed
 from server.services import Services, SignedIn
 
@@ -92,7 +99,7 @@ async def check_mobile(services: Services, caller: Caller, data: Data) -> Reply:
 async def new_captcha(services: Services, caller: Caller, data: Data) -> Reply:
     """A challenge; it costs more where an address asks for much, or the service has little left to send."""
     await services.limits.charge_address("captcha.new", caller.address)
-    dearer = data["purpose"] == "register" and (
+    dearer = data["purpose"] in SMS_PURPOSES and (
         await services.limits.under_pressure("sms.send", caller.address) or await services.budget.under_pressure()
     )
     return Reply(await services.captcha.issue(**data, device=caller.device, dearer=dearer))
@@ -125,9 +132,10 @@ async def register_user(services: Services, caller: Caller, data: Data) -> Reply
 
 
 async def login(services: Services, caller: Caller, data: Data) -> Reply:
-    """Sign in."""
+    """Sign in, by password or by the code of an SMS."""
     await _admit(services, caller, "session.login", "login", data)
-    return _signed_in(await services.accounts.login(**data, caller=caller))
+    way = services.accounts.login_by_code if "sms_code" in data else services.accounts.login
+    return _signed_in(await way(**data, caller=caller))
 
 
 async def authenticate(services: Services, caller: Caller, data: Data) -> Reply:
@@ -172,6 +180,53 @@ async def end_other_sessions(services: Services, caller: Caller, data: Data) -> 
     return Reply({})
 
 
+async def change_password(services: Services, caller: Caller, data: Data) -> Reply:
+    """Replace a password that is known; all other sessions end."""
+    await services.limits.charge_address("password.change", caller.address)
+    await services.credentials.change_password(_holder(caller), **data, caller=caller)
+    return Reply({})
+
+
+async def reset_password(services: Services, caller: Caller, data: Data) -> Reply:
+    """Replace a forgotten password by the code of an SMS; all sessions end, and none begins."""
+    await _admit(services, caller, "password.reset", "reset", data)
+    await services.credentials.reset_password(**data, caller=caller)
+    return Reply({})
+
+
+async def change_mobile(services: Services, caller: Caller, data: Data) -> Reply:
+    """Move the account to another number; all other sessions end."""
+    await services.limits.charge_address("mobile.change", caller.address)
+    changed = await services.credentials.change_mobile(_holder(caller), **data, caller=caller)
+    return Reply({"mobile": mask(changed["mobile"])})
+
+
+async def get_profile(services: Services, caller: Caller, data: Data) -> Reply:
+    """The account, as its holder sees it."""
+    await services.limits.charge_address("profile.get", caller.address)
+    return Reply(await services.profiles.get(_holder(caller)))
+
+
+async def update_profile(services: Services, caller: Caller, data: Data) -> Reply:
+    """Change a part of the profile; what comes of it is judged as a whole."""
+    await services.limits.charge_address("profile.change", caller.address)
+    return Reply(await services.profiles.change(_holder(caller), data, judge=_WHOLE.load))
+
+
+async def replace_profile(services: Services, caller: Caller, data: Data) -> Reply:
+    """Set the whole profile."""
+    await services.limits.charge_address("profile.change", caller.address)
+    return Reply(await services.profiles.change(_holder(caller), data, judge=_WHOLE.load))
+
+
+async def delete_account(services: Services, caller: Caller, data: Data) -> Reply:
+    """Remove the account for good; its number is free at once."""
+    await services.limits.charge_address("account.delete", caller.address)
+    user = await services.credentials.require_password(_holder(caller), data["password"])
+    await services.accounts.delete(user)
+    return Reply({}, refresh="")
+
+
 async def ping(services: Services, caller: Caller, data: Data) -> Reply:
     """I am here."""
     return Reply({"server_now": round(services.clock.now(), 3)})
@@ -201,7 +256,8 @@ def _refuse_unless_free(reply: Data) -> None:
         raise AppError("mobile_taken")
 
 
-_OPENED, _STATE = SessionOpened(), SmsState()
+_OPENED, _STATE, _PROFILE = SessionOpened(), SmsState(), ProfileShown()
+_WHOLE = ProfileReplace()
 _HASHING_S = 15
 _POLL_S = POLL_MAX_S + 5
 
@@ -306,6 +362,72 @@ OPERATIONS: dict[str, Operation] = {
             Rest("DELETE", "/user/sessions/", 204),
             needs_login=True,
         ),
+        Operation(
+            "password.change",
+            PasswordChange,
+            change_password,
+            "password.changed",
+            Empty(),
+            Rest("POST", "/user/password/", 204),
+            _HASHING_S,
+            needs_login=True,
+        ),
+        Operation(
+            "password.reset",
+            PasswordReset,
+            reset_password,
+            "password.changed",
+            Empty(),
+            Rest("POST", "/user/password/reset/", 204),
+            _HASHING_S,
+        ),
+        Operation(
+            "mobile.change",
+            AccountMobileChange,
+            change_mobile,
+            "mobile.changed",
+            AccountMobileChanged(),
+            Rest("POST", "/user/mobile/"),
+            _HASHING_S,
+            needs_login=True,
+        ),
+        Operation(
+            "profile.get",
+            Empty,
+            get_profile,
+            "profile.shown",
+            _PROFILE,
+            Rest("GET", "/user/me/"),
+            needs_login=True,
+        ),
+        Operation(
+            "profile.update",
+            ProfileUpdate,
+            update_profile,
+            "profile.shown",
+            _PROFILE,
+            Rest("PATCH", "/user/me/"),
+            needs_login=True,
+        ),
+        Operation(
+            "profile.replace",
+            ProfileReplace,
+            replace_profile,
+            "profile.shown",
+            _PROFILE,
+            Rest("PUT", "/user/me/"),
+            needs_login=True,
+        ),
+        Operation(
+            "account.delete",
+            AccountDelete,
+            delete_account,
+            "account.deleted",
+            Empty(),
+            Rest("DELETE", "/user/me/", 204),
+            _HASHING_S,
+            needs_login=True,
+        ),
         Operation("ping", Empty, ping, "pong", Pong()),
     )
 }
@@ -384,7 +506,7 @@ def field_faults(fault: ValidationError) -> AppError:
     """All faults at once; a bad mobile names the whole error."""
     messages: dict[str, Any] = fault.normalized_messages()  # type: ignore[no-untyped-call]
     fields = {str(name)[:64]: _flat(found) for name, found in messages.items()}
-    bad_mobile = fields.get("mobile", ["field.unknown"]) != ["field.unknown"]
+    bad_mobile = any(fields.get(name, ["field.unknown"]) != ["field.unknown"] for name in ("mobile", "new_mobile"))
     return AppError("mobile_invalid" if bad_mobile else "validation_failed", fields=fields)
 
 

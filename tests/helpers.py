@@ -33,6 +33,7 @@ class ScriptedProvider:
     """A provider at the vendor's edge that does what the test says and remembers what it got."""
 
     receipts: ReceiptReader | None = None
+    notices = True
 
     def __init__(self, name: str = "scripted", *, delivers: bool = True) -> None:
         self.name = name
@@ -87,7 +88,7 @@ class RestClient:
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         raw = body if isinstance(body, str | bytes | None) else json.dumps(body)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        if method == "POST" and "Content-Type" not in given:
+        if method in ("POST", "PUT", "PATCH") and "Content-Type" not in given:
             given["Content-Type"] = "application/json"
         answer: HTTPResponse = await self._client.fetch(
             HTTPRequest(

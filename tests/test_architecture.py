@@ -61,6 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Arrows that single modules have beside those of their part.
 BESIDES: dict[str, set[str]] = {
     "services.courier": {"i18n", "jobs", "sms.provider", "sms.router"},
+    "services.notices": {"sms.router"},
     "services.receipts": {"sms.provider", "sms.router"},
     "services.inbox": {"i18n", "sms.faults", "sms.provider"},
     "services.sandbox": {"sms.faults", "sms.provider"},

@@ -10,6 +10,7 @@ import pytest
 from server.errors import ERRORS, SMS_REASONS
 from server.i18n import LOCALES
 from server.schemas.code import SMS_PURPOSES
+from server.services.notices import NOTICES
 from server.settings import Settings
 from server.sms.faults import FAULTS
 from tests.helpers import ROOT
@@ -70,8 +71,8 @@ def test_every_fault_of_a_field_has_a_text() -> None:
 
 
 def test_every_sms_has_its_texts() -> None:
-    """One per purpose, and one per reason for a failure, which is documented too."""
-    assert keys_with("sms.text.") == set(SMS_PURPOSES)
+    """One per purpose and per notice, and one per reason for a failure, which is documented too."""
+    assert keys_with("sms.text.") == {*SMS_PURPOSES, *(f"notice-{kind}" for kind in NOTICES)}
     assert keys_with("sms.reason.") == set(SMS_REASONS)
     page = (ROOT / "docs" / "realtime.md").read_text(encoding="utf-8")
     assert {reason for reason in SMS_REASONS if f"| `{reason}` |" not in page} == set()

@@ -61,6 +61,8 @@ class OverSocket:
         if token:
             assert (await self._page.ask("session.authenticate", token=token))["type"] == "session.bound"
         frame = await self._page.ask(row.name, **data)
+        if token or frame["type"] in ("user.registered", "session.opened"):
+            self._left = 0  # It speaks for a session now, and ends with it.
         if frame["type"] == "error":
             return judged(frame["data"])
         assert frame["type"] == row.reply
@@ -108,22 +110,30 @@ class OverRest:
 async def world_of(stack: Stack, first: int) -> dict[str, str]:
     """Numbers from `first` on: nobody's, an account's, one with an SMS on its way and its code."""
     page = await stack.page()
-    world = {"free": f"{first + 1}", "taken": f"{first + 2}", "pending": f"{first + 3}", "fresh": f"{first + 4}"}
-    for name in ("taken", "pending"):
+    names = ("free", "taken", "pending", "fresh", "next", "other")
+    world = {name: f"{first + place}" for place, name in enumerate(names, 1)}
+
+    async def send(name: str, mobile: str, purpose: str) -> None:
         sent = len(stack.provider.sent)
-        queued = (await page.ask("sms.send", mobile=world[name], purpose="register"))["data"]
+        queued = (await page.ask("sms.send", mobile=mobile, purpose=purpose))["data"]
         sms = await stack.provider.nth(sent + 1)
-        world |= {f"{name}_transaction": queued["transaction"], f"{name}_code": sms.code}
+        world.update({f"{name}_transaction": queued["transaction"], f"{name}_code": sms.code})
         world[f"{name}_wrong_code"] = f"{(int(sms.code) + 1) % 1_000_000:06}"
-    made = await page.ask(
-        "user.register",
-        mobile=world["taken"],
-        password=PASSWORD,
-        sms_code=world["taken_code"],
-        transaction=world["taken_transaction"],
-    )
-    assert made["type"] == "user.registered", made
-    return world | {"username": made["data"]["username"], "token": made["data"]["token"]}
+
+    for name in ("taken", "other"):
+        await send(name, world[name], "register")
+        form = {"mobile": world[name], "sms_code": world[f"{name}_code"], "password": PASSWORD}
+        made = await page.ask("user.register", **form, transaction=world[f"{name}_transaction"])
+        assert made["type"] == "user.registered", made
+        world |= {f"{name}_name": made["data"]["username"], f"{name}_token": made["data"]["token"]}
+    stack.clock.advance(61)
+    await send("login", world["taken"], "login")
+    await send("change_old", world["other"], "change-old")
+    stack.clock.advance(61)
+    await send("reset", world["taken"], "reset")
+    await send("change_new", world["next"], "change-new")
+    await send("pending", world["pending"], "register")
+    return world
 
 
 def register(mobile: str = "{pending}", **given: Any) -> dict[str, Any]:
@@ -137,6 +147,26 @@ def register(mobile: str = "{pending}", **given: Any) -> dict[str, Any]:
     return {name: value for name, value in (right | given).items() if value is not None}
 
 
+def by_code(**given: Any) -> dict[str, Any]:
+    """A login by code that is right but for what is given."""
+    return {"mobile": "{taken}", "sms_code": "{login_code}", "transaction": "{login_transaction}"} | given
+
+
+def reset(**given: Any) -> dict[str, Any]:
+    """A new password for a forgotten one, right but for what is given."""
+    right = {"mobile": "{taken}", "sms_code": "{reset_code}", "transaction": "{reset_transaction}"}
+    return right | {"new_password": NEW_PASSWORD} | given
+
+
+def change(**given: Any) -> dict[str, Any]:
+    """A change of the number, right but for what is given."""
+    old = {"sms_code": "{change_old_code}", "transaction": "{change_old_transaction}"}
+    new = {"new_sms_code": "{change_new_code}", "new_transaction": "{change_new_transaction}"}
+    return {"password": PASSWORD, "new_mobile": "{next}"} | old | new | given
+
+
+NEW_PASSWORD = "another battery, staple"
+PROFILE = {"name": "张三", "age": 40, "sex": 1, "active": True, "description": ""}
 NOT_TEXT: list[Any] = [None, 1, 1.5, True, [], {}, ["x"], {"$ne": None}]
 LONG = "x" * 3600
 
@@ -262,7 +292,63 @@ CASES: list[tuple[str, Any, str]] = [
     ("session.login", {"account": "{taken}\n", "password": PASSWORD}, "credentials_invalid"),
     ("session.login", {"account": "{taken}", "password": PASSWORD}, "ok"),
     ("session.login", {"account": "0086 {taken}", "password": PASSWORD}, "ok"),
-    ("session.login", {"account": "{username}", "password": PASSWORD}, "ok"),
+    ("session.login", {"account": "{taken_name}", "password": PASSWORD}, "ok"),
+    *[
+        ("session.login", by_code(**{name: value}), "validation_failed")
+        for value in NOT_TEXT
+        for name in ("sms_code", "transaction")
+    ],
+    ("session.login", by_code(mobile="1"), "mobile_invalid"),
+    ("session.login", {"mobile": "{taken}"}, "validation_failed"),
+    ("session.login", {"sms_code": "{login_code}", "transaction": "{login_transaction}"}, "mobile_invalid"),
+    ("session.login", by_code(password=PASSWORD), "validation_failed"),
+    ("session.login", by_code(account="{taken}"), "validation_failed"),
+    ("session.login", by_code(sms_code="{login_wrong_code}"), "sms_code_invalid"),
+    ("session.login", by_code(mobile="{free}"), "sms_code_invalid"),
+    ("session.login", by_code(transaction=UNKNOWN), "sms_code_invalid"),
+    ("session.login", by_code(sms_code="{reset_code}", transaction="{reset_transaction}"), "sms_code_invalid"),
+    ("session.login", by_code(mobile="+86 {taken}"), "ok"),
+    ("session.login", by_code(), "sms_code_invalid"),
+    ("sms.send", {"mobile": "{free}", "purpose": "login"}, "ok"),
+    ("sms.send", {"mobile": "{free}", "purpose": "reset"}, "sms_too_soon"),
+    ("sms.send", {"mobile": "{next}", "purpose": "change-new"}, "token_invalid"),
+    ("sms.send", {"mobile": "{taken}", "purpose": "change-old"}, "token_invalid"),
+    ("profile.get", {}, "token_invalid"),
+    ("profile.get", {}, "ok"),
+    ("profile.update", {}, "token_invalid"),
+    ("profile.update", {}, "ok"),
+    ("profile.update", {"age": 41}, "ok"),
+    ("profile.update", {"active": False}, "validation_failed"),
+    ("profile.update", {"active": False, "description": "搬家了"}, "ok"),
+    ("profile.update", {"description": " "}, "validation_failed"),
+    ("profile.update", {"mobile": "{free}"}, "validation_failed"),
+    *[("profile.update", {"name": value}, "validation_failed") for value in (*NOT_TEXT, "", " ", "x" * 33, "管理员")],
+    *[("profile.update", {"age": value}, "validation_failed") for value in (-1, 101, 1.5, True, "7", [], {})],
+    *[("profile.update", {"sex": value}, "validation_failed") for value in (None, -1, 3, 0.5, True, "1", [], {})],
+    *[("profile.update", {"active": value}, "validation_failed") for value in (None, 0, 1, "true", [], {})],
+    *[("profile.update", {"description": value}, "validation_failed") for value in (*NOT_TEXT, "x" * 201, "\u202e")],
+    ("profile.replace", PROFILE, "token_invalid"),
+    ("profile.replace", {"age": 1}, "validation_failed"),
+    ("profile.replace", PROFILE | {"id": "x"}, "validation_failed"),
+    ("profile.replace", {"name": "李四", "active": False}, "validation_failed"),
+    ("profile.replace", {"name": "李四"}, "ok"),
+    ("profile.replace", PROFILE, "ok"),
+    ("mobile.change", change(), "token_invalid"),
+    ("mobile.change", change(new_mobile="1"), "mobile_invalid"),
+    ("mobile.change", change(new_sms_code="12345"), "validation_failed"),
+    ("mobile.change", change(role="admin"), "validation_failed"),
+    ("mobile.change", change(password=PASSWORD + " "), "credentials_invalid"),
+    ("mobile.change", change(sms_code="{change_old_wrong_code}"), "sms_code_invalid"),
+    ("mobile.change", change(new_sms_code="{change_new_wrong_code}"), "sms_code_invalid"),
+    ("mobile.change", change(new_mobile="{free}"), "sms_code_invalid"),
+    ("mobile.change", change(), "ok"),
+    ("mobile.change", change(), "sms_code_invalid"),
+    ("password.change", {"password": PASSWORD, "new_password": NEW_PASSWORD}, "token_invalid"),
+    ("password.change", {"password": PASSWORD, "new_password": "short"}, "validation_failed"),
+    ("password.change", {"new_password": NEW_PASSWORD}, "validation_failed"),
+    ("password.change", {"password": "wrong", "new_password": NEW_PASSWORD}, "credentials_invalid"),
+    ("password.change", {"password": PASSWORD, "new_password": NEW_PASSWORD}, "ok"),
+    ("password.change", {"password": PASSWORD, "new_password": NEW_PASSWORD}, "credentials_invalid"),
     ("session.list", {}, "token_invalid"),
     ("session.list", {}, "ok"),
     ("session.end", {"id": "x"}, "token_invalid"),
@@ -273,6 +359,18 @@ CASES: list[tuple[str, Any, str]] = [
     ("session.end_others", {}, "token_invalid"),
     ("session.end_others", {"all": True}, "validation_failed"),
     ("session.end_others", {}, "ok"),
+    ("account.delete", {"password": PASSWORD}, "token_invalid"),
+    ("account.delete", {}, "validation_failed"),
+    ("account.delete", {"password": NEW_PASSWORD}, "credentials_invalid"),
+    ("account.delete", {"password": PASSWORD}, "ok"),
+    ("password.reset", {}, "mobile_invalid"),
+    ("password.reset", reset(new_password="short"), "validation_failed"),
+    ("password.reset", reset(role="admin"), "validation_failed"),
+    ("password.reset", reset(sms_code="{reset_wrong_code}"), "sms_code_invalid"),
+    ("password.reset", reset(mobile="{free}"), "sms_code_invalid"),
+    ("password.reset", reset(), "ok"),
+    ("password.reset", reset(), "sms_code_invalid"),
+    ("session.list", {}, "token_invalid"),
 ]
 
 
@@ -287,7 +385,8 @@ async def verdicts(transport: Transport, world: dict[str, str]) -> list[Verdict]
     """What needs a login has one, but where the refusal without one is the case."""
     found = []
     for name, data, expected in CASES:
-        token = world["token"] if OPERATIONS[name].needs_login and expected != "token_invalid" else ""
+        whose = "other" if name in ("mobile.change", "account.delete") else "taken"
+        token = world[f"{whose}_token"] if OPERATIONS[name].needs_login and expected != "token_invalid" else ""
         found.append(await transport.ask(OPERATIONS[name], fill(data, world), token))
     return found
 

@@ -41,7 +41,7 @@ class ApiHandler(HttpHandler):
                 self.redirect(self._page + (f"?{self.request.query}" if self.request.query else ""))
                 return
             raise AppError("method_not_allowed")
-        if self.request.method == "POST":
+        if self.request.method in ("POST", "PUT", "PATCH"):
             self.require_json_type()
         if self._operations[self.request.method].uses_cookie:
             self._require_own_origin()
@@ -53,6 +53,12 @@ class ApiHandler(HttpHandler):
         await self._answer(path)
 
     async def post(self, **path: str) -> None:
+        await self._answer(path)
+
+    async def put(self, **path: str) -> None:
+        await self._answer(path)
+
+    async def patch(self, **path: str) -> None:
         await self._answer(path)
 
     async def delete(self, **path: str) -> None:

@@ -50,12 +50,67 @@ def _same(first: str, second: str) -> bool:
         return first == second
 
 
-class SessionLogin(StrictSchema):
-    """`session.login`: a mobile or a username, and the password."""
+_BY_PASSWORD, _BY_CODE = {"account", "password"}, {"mobile", "sms_code", "transaction"}
 
-    account = Account(required=True)
-    password = KnownPassword(required=True)
+
+class SessionLogin(StrictSchema):
+    """`session.login`: a mobile or a username and the password, or a mobile and the code of an SMS."""
+
+    account = Account()
+    password = KnownPassword()
+    mobile = Mobile()
+    sms_code = Code()
+    transaction = transaction_field()
     captcha = captcha_field()
+
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def _judge_form(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> None:
+        """All of one form, and nothing of the other."""
+        wanted, other = (_BY_CODE, _BY_PASSWORD) if original.keys() & _BY_CODE else (_BY_PASSWORD, _BY_CODE)
+        faults = {name: ["field.required"] for name in wanted - original.keys()}
+        faults |= {name: ["field.unknown"] for name in other & original.keys()}
+        if faults:
+            raise ValidationError(faults)
+
+
+class PasswordChange(StrictSchema):
+    """`password.change`."""
+
+    password = KnownPassword(required=True)
+    new_password = Password(required=True)
+
+
+class PasswordReset(StrictSchema):
+    """`password.reset`."""
+
+    mobile = Mobile(required=True)
+    sms_code = Code(required=True)
+    transaction = transaction_field(required=True)
+    new_password = Password(required=True)
+    captcha = captcha_field()
+
+
+class AccountMobileChange(StrictSchema):
+    """`mobile.change`: the code of an SMS to each of the two numbers."""
+
+    password = KnownPassword(required=True)
+    sms_code = Code(required=True)
+    transaction = transaction_field(required=True)
+    new_mobile = Mobile(required=True)
+    new_sms_code = Code(required=True)
+    new_transaction = transaction_field(required=True)
+
+
+class AccountMobileChanged(StrictSchema):
+    """`mobile.changed`: masked."""
+
+    mobile = fields.String()
+
+
+class AccountDelete(StrictSchema):
+    """`account.delete`."""
+
+    password = KnownPassword(required=True)
 
 
 class SessionOpened(StrictSchema):

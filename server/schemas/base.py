@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow.validate import Range
 
 from server.errors import FieldFault
 
@@ -78,12 +79,26 @@ class Flag(fields.Boolean):
 
 
 class Count(fields.Integer):
-    """A whole number from `least` to `most`."""
+    """A whole number from `least` to `most`, and not true or false, which Python takes for one."""
 
     default_error_messages = _FAULTS
 
-    def __init__(self, *, least: int = 0, most: int = 999_999_999, **options: Any) -> None:
-        super().__init__(strict=True, validate=validate.Range(least, most, error="field.invalid"), **options)
+    def __init__(
+        self,
+        *,
+        least: int = 0,
+        most: int = 999_999_999,
+        fault: str = "field.invalid",
+        validate: Any = None,
+        **options: Any,
+    ) -> None:
+        judges = [Range(least, most, error=fault), *([validate] if validate else [])]
+        super().__init__(strict=True, validate=judges, error_messages={"invalid": fault}, **options)
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, bool):
+            raise self.make_error("invalid")
+        return super()._validated(value)
 
 
 class Mobile(Text):

@@ -12,6 +12,7 @@ from server.services.captcha import CaptchaService
 from server.services.codes import CodeService
 from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
+from server.services.credentials import CredentialService
 from server.services.delivery import DeliveryService
 from server.services.guard import SessionGuard
 from server.services.health import HealthService
@@ -19,6 +20,7 @@ from server.services.inbox import InboxService
 from server.services.limits import LimitService
 from server.services.mobiles import MobileService
 from server.services.polls import PollService
+from server.services.profiles import ProfileService
 from server.services.receipts import ReceiptService
 from server.services.sandbox import SandboxService
 from server.services.sending import SendService
@@ -34,14 +36,16 @@ class Services:
     captcha: CaptchaService
     codes: CodeService
     conversion: ConversionService
+    credentials: CredentialService
     delivery: DeliveryService
     guard: SessionGuard
     health: HealthService
     inbox: InboxService | None
     limits: LimitService
     mobiles: MobileService
-    receipts: ReceiptService
     polls: PollService
+    profiles: ProfileService
+    receipts: ReceiptService
     sandbox: SandboxService | None
     sending: SendService
     sessions: SessionService

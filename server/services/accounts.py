@@ -1,4 +1,4 @@
-"""Accounts: register and log in."""
+"""Accounts: register, log in, close and open them."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ from server.logs import get_log, mask
 from server.services.codes import CodeService
 from server.services.passwords import PasswordService
 from server.services.sessions import OpenedSession, SessionService
-from server.stores.users import ResultUnknown, UserStore
+from server.stores.users import ResultUnknown, UserStore, is_active
 
 _log = get_log(__name__)
 
@@ -86,9 +86,45 @@ class AccountService:
         user = await (self._users.get(mobile=account) if looks_like_mobile else self._users.get(username=account))
         if not await self._passwords.matches(password, user["password"] if user else None) or user is None:
             raise AppError("credentials_invalid")
+        _require_active(user)
         if self._passwords.outdated(user["password"]):
             await self._upgrade(user, password)
         return SignedIn(user, await self._sessions.open(user, caller))
+
+    async def login_by_code(self, *, mobile: str, sms_code: str, transaction: str, caller: Caller) -> SignedIn:
+        """Sign in by an SMS code. AppError `sms_code_invalid`, also where there is no account."""
+        async with self._codes.used(mobile, "login", transaction, sms_code):
+            user = await self._users.get(mobile=mobile)
+            if user is None:
+                raise AppError("sms_code_invalid")
+            _require_active(user)
+            return SignedIn(user, await self._sessions.open(user, caller))
+
+    async def delete(self, user: dict[str, Any]) -> None:
+        """Remove an account for good, end its sessions and let others have its number."""
+        if not await self._users.delete(user):
+            raise AppError("busy", retry_after=1)
+        await self._events.publish(topics.MOBILES, kind="mobile.freed", mobile=user["mobile"])
+        _log.info("account.deleted", user=user["_id"], mobile=mask(user["mobile"]))
+        await self._sessions.end_all(user["_id"], "deleted", version=user["version"] + 1)
+
+    async def disable(self, user_id: str) -> None:
+        """Let nobody in any more; AppError `not_found`. Its number stays taken."""
+        changed = await self._switch(user_id, disabled_at=self._clock.now())
+        await self._sessions.end_all(user_id, "disabled", version=changed["version"])
+
+    async def enable(self, user_id: str) -> None:
+        """Let its holder in again; AppError `not_found`."""
+        await self._switch(user_id, unset="disabled_at")
+
+    async def _switch(self, user_id: str, *, unset: str = "", **fields: Any) -> dict[str, Any]:
+        changed = None
+        while changed is None:
+            user = await self._users.get(_id=user_id)
+            if user is None:
+                raise AppError("not_found")
+            changed = await self._users.change(user, unset=unset, **fields)
+        return changed
 
     async def _upgrade(self, user: dict[str, Any], password: str) -> None:
         """Renew an outdated hash; where that cannot be done now the next login does it."""
@@ -121,6 +157,12 @@ class AccountService:
         if not await self._passwords.matches(password, holder["password"]):
             raise AppError("mobile_taken")
         return holder
+
+
+def _require_active(user: dict[str, Any]) -> None:
+    """Asked only after the credentials were right, so it tells a stranger nothing."""
+    if not is_active(user):
+        raise AppError("account_disabled")
 
 
 def _user_id(transaction: str) -> str:

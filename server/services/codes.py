@@ -68,8 +68,9 @@ class CodeService:
         resend = transaction is not None
         return Send(transaction or new_transaction(tag), mobile, tag.name, secrets.token_urlsafe(12), resend)
 
-    async def issue(self, send: Send, purpose: str, *, locale: str) -> Send:
-        """Accept a planned send; AppError says how long to wait if it must not go out now."""
+    async def issue(self, send: Send, purpose: str, *, locale: str, silent: bool = False) -> Send:
+        """Accept a planned send; AppError says how long to wait if it must not go out now. Of a `silent` one the page
+        learns no step: it looks the same whether or not an SMS leaves."""
         key_id, _ = self._ring.newest
         try:
             issued = await self._store.issue(
@@ -82,6 +83,7 @@ class CodeService:
                 owner=send.owner,
                 resend=send.resend,
                 locale=locale,
+                silent=silent,
             )
         except StoreUnavailable:
             await self.undo(send)  # It may have been accepted, and only the answer got lost.
@@ -166,6 +168,8 @@ class CodeService:
 
     def _describe(self, record: CodeRecord) -> dict[str, Any]:
         has = record.fields
+        if has.get("silent") == "1":
+            has = has | {"status": "queued", "attempt": "0", "reason": ""}
         return {
             "transaction": record.transaction,
             "seq": int(has["seq"]),

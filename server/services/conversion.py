@@ -36,12 +36,13 @@ class ConversionService:
         self._mode = "enforce" if enforce else "observe"
         self._captcha = captcha
 
-    async def admit(self, send: Send, *, address: str, dearer: bool) -> None:
-        """Note a send. AppError `captcha_required` or `sms_limit` if too few of the last ones were verified; then it
-        is to be withdrawn, as one group may have noted it."""
+    async def admit(self, send: Send, *, address: str, dearer: bool, noted: bool = True) -> None:
+        """Judge a send, and let it count if it is to be `noted`. AppError `captcha_required` or `sms_limit` if too
+        few of the last ones were verified; then it is to be withdrawn, as one group may have noted it."""
         groups = self._groups(send.mobile)
         dearer = dearer and self._captcha  # Without a captcha there is none that could open a closed group.
-        steps = (self._store.admit(tag, send.transaction, mode=self._mode, dearer=dearer) for tag in groups.values())
+        name = send.transaction if noted else ""
+        steps = (self._store.admit(tag, name, mode=self._mode, dearer=dearer) for tag in groups.values())
         judged = dict(zip(groups, await asyncio.gather(*steps), strict=True))
         for scope, found in judged.items():
             self._tell(scope, found)

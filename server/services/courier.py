@@ -22,6 +22,7 @@ from server.sms.router import AFTER_UNKNOWN_S, Route, Router, blames_provider
 from server.stores.codes import CodeRecord, CodeRules, CodeStore
 from server.stores.jobs import JobStore
 from server.stores.providers import Candidate, Outcome, ProviderStore
+from server.stores.users import UserStore, is_active
 from server.tasks import Tasks
 
 _log = get_log(__name__)
@@ -52,6 +53,7 @@ class CourierService:
         rules: CodeRules,
         ring: KeyRing,
         fixed: FixedCodes,
+        users: UserStore,
         router: Router,
         outside: Outside,
         providers: ProviderStore,
@@ -66,6 +68,7 @@ class CourierService:
         self._rules = rules
         self._ring = ring
         self._fixed = fixed
+        self._users = users
         self._router = router
         self._outside = outside
         self._providers = providers
@@ -90,6 +93,9 @@ class CourierService:
 
     async def deliver(self, job: Job) -> None:
         """Send one SMS. Bears being called again for the same job: JobDelayed if it must be, JobFailed for good."""
+        if "notice" in job:
+            await self._notify(job)
+            return
         record = await self._codes.get_record(job["transaction"], job["name"])
         if record is None or record.fields["owner"] != job["id"]:
             _log.info("sms.dropped", job=job["id"], why="overtaken by a newer send, or over")
@@ -99,6 +105,20 @@ class CourierService:
         if self._fixed.code(job["mobile"], record.now) is not None:
             await self._steps.move(_sent(job), "delivered")
             return
+        if record.fields.get("silent") == "1" and not await self._opens_account(job["mobile"]):
+            return  # Nobody is told, and nothing else of it looks different from the SMS of an account.
+        await self._send(job, record)
+
+    async def _opens_account(self, mobile: str) -> bool:
+        user = await self._users.get(mobile=mobile)
+        return user is not None and is_active(user)
+
+    async def _notify(self, job: Job) -> None:
+        now = self._clock.now()
+        if self._fixed.code(job["mobile"], now) is None:
+            await self._send(job, _record_of_notice(job, now))
+
+    async def _send(self, job: Job, record: CodeRecord) -> None:
         if job.get("calling"):
             await self._note_lost_call(job, record.now)
         left_s = record.expires - record.now - self._rules.too_late_s
@@ -111,7 +131,7 @@ class CourierService:
 
     async def give_up(self, job: Job) -> None:
         """End the SMS of a job that crashed too often; the page may ask for another one."""
-        if "transaction" in job:
+        if "transaction" in job or "notice" in job:
             await self._steps.fail(_sent(job), "provider_failed")
 
     async def _note_lost_call(self, job: Job, now: float) -> None:
@@ -196,7 +216,8 @@ class CourierService:
         """A provider's yes is held while Redis is away: whoever takes the job over could only send again."""
         for _ in range(RECORD_TRIES):
             try:
-                await asyncio.gather(self._receipts.remember(sent, message_id), self._steps.move(sent, status))
+                remembered = [self._receipts.remember(sent, message_id)] if sent.transaction else []
+                await asyncio.gather(*remembered, self._steps.move(sent, status))
                 return
             except StoreUnavailable as fault:
                 _log.warning("sms.not_recorded", job=sent.job, why=str(fault))
@@ -247,7 +268,7 @@ class CourierService:
     def _write(self, errand: _Errand, route: Route) -> Sms | None:
         """The message with its code, worked out here for the first time; None if the code's key is gone."""
         job, record, has = errand.job, errand.record, errand.record.fields
-        code = code_of(self._ring, self._fixed, record, job["mobile"])
+        code = "" if "notice" in job else code_of(self._ring, self._fixed, record, job["mobile"])
         if code is None:
             return None
         minutes = max(1, math.floor((record.expires - record.now + _SLACK_S) / 60))
@@ -269,4 +290,16 @@ class CourierService:
 
 def _sent(job: Job) -> Sent:
     """The try that the job is at."""
-    return Sent(job["id"], job["transaction"], job["name"], int(job.get("attempt", 0)), job.get("provider", ""))
+    return Sent(
+        job["id"],
+        job.get("transaction", ""),
+        job.get("name", ""),
+        int(job.get("attempt", 0)),
+        job.get("provider", ""),
+    )
+
+
+def _record_of_notice(job: Job, now: float) -> CodeRecord:
+    """What a notice has in place of a transaction."""
+    fields = {"purpose": f"notice-{job['notice']}", "locale": job["locale"], "nonce": "", "key": ""}
+    return CodeRecord("", now, 0, fields | {"expires": str(int(job["until"]) * 1000)})

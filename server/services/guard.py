@@ -76,7 +76,8 @@ class SessionGuard:
     async def _ask(self, who: Identity) -> None:
         asked_at = self._clock.monotonic()
         version = await self._store.version(who.user, who.sid)
-        if version != who.version or who.sid in self._ended:
+        # A session that changed its own account goes on, and so does its older token.
+        if not version or int(version) < int(who.version) or who.sid in self._ended:
             self._lived.pop(who.sid, None)
             raise AppError("token_invalid")
         self._lived[who.sid] = asked_at

@@ -34,6 +34,12 @@ ADDRESS_RATES: dict[str, tuple[Rate, ...]] = {
     "session.authenticate": _address("minute", 120, _MINUTE, 60),
     "session.list": _address("minute", 60, _MINUTE, 60),
     "session.end": _address("minute", 60, _MINUTE, 60),
+    "password.change": _address("hour", 20, _HOUR, 10),
+    "password.reset": _address("minutes", 30, 5 * _MINUTE, 30),
+    "mobile.change": _address("hour", 20, _HOUR, 10),
+    "account.delete": _address("hour", 20, _HOUR, 10),
+    "profile.get": _address("minute", 120, _MINUTE, 60),
+    "profile.change": _address("minute", 60, _MINUTE, 60),
     "socket.open": _address("minute", 60, _MINUTE, 60),
 }
 # Charged once it is asked for a dearer captcha, so that the next one it gets is such a one.
@@ -42,9 +48,9 @@ _SERVICE = Tag(slot="service", name="sms")
 # Where a captcha can be shown; elsewhere only the hard limit counts.
 _CAPTCHA_PURPOSES = {
     "mobile.check": "check",
-    "sms.send": "register",
     "user.register": "register",
     "session.login": "login",
+    "password.reset": "reset",
 }
 
 
@@ -77,9 +83,13 @@ class LimitService:
         self._captcha = captcha
         self._service_rates = (Rate("service_minute", sms_a_minute, _MINUTE, sms_a_minute),)
 
-    async def charge_address(self, action: str, address: str, *, captcha_passed: bool = False) -> Charge:
-        """Charge one `action` to an address. AppError `captcha_required` or `rate_limited` (SMS: `sms_limit`)."""
-        may_ask = self._captcha and action in _CAPTCHA_PURPOSES
+    async def charge_address(
+        self, action: str, address: str, *, captcha_passed: bool = False, purpose: str = ""
+    ) -> Charge:
+        """Charge one `action` to an address. AppError `captcha_required` (of `purpose`, where the action has several)
+        or `rate_limited` (SMS: `sms_limit`)."""
+        purpose = purpose or _CAPTCHA_PURPOSES.get(action, "")
+        may_ask = self._captcha and purpose
         verdict = await self._store.charge(
             action,
             self._subject(address),
@@ -87,7 +97,7 @@ class LimitService:
             mode=self._mode,
             captcha_passed=captcha_passed or not may_ask,
         )
-        self._judge(action, verdict, "sms_limit" if action == "sms.send" else "rate_limited")
+        self._judge(action, verdict, "sms_limit" if action == "sms.send" else "rate_limited", purpose)
         return Charge(action, self._subject(address), verdict.charged)
 
     async def refund(self, charge: Charge) -> None:
@@ -113,14 +123,14 @@ class LimitService:
     def _subject(self, address: str) -> Tag:
         return self._tagger.tag(f"address:{address_group(address)}")
 
-    def _judge(self, action: str, verdict: Verdict, code: str) -> None:
+    def _judge(self, action: str, verdict: Verdict, code: str, purpose: str = "") -> None:
         if verdict.rate is None:
             return
         self._metrics.refusals.labels(action, verdict.rate.dimension).inc()
         if self._mode == "observe":
             return
         if verdict.outcome == "captcha":
-            raise AppError("captcha_required", purpose=_CAPTCHA_PURPOSES[action])
+            raise AppError("captcha_required", purpose=purpose)
         raise AppError(code, retry_after=wait_s(verdict.wait_ms))
 
 

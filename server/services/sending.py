@@ -1,10 +1,10 @@
-"""A request for an SMS, judged and put on its way: providers, captcha, number, limits, outbox, queue, in this
-order."""
+"""A request for an SMS, judged and put on its way: login, providers, captcha, number, limits, outbox, queue, in
+this order."""
 
 from typing import Any
 
-from server.caller import Caller
-from server.errors import StoreUnavailable
+from server.caller import Caller, Identity
+from server.errors import AppError, StoreUnavailable
 from server.logs import get_log
 from server.services.budget import BudgetService
 from server.services.captcha import Answer, CaptchaService
@@ -12,11 +12,17 @@ from server.services.codes import CodeService, Send
 from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
 from server.services.delivery import DeliveryService
+from server.services.guard import SessionGuard
 from server.services.limits import Charge, LimitService
 from server.services.mobiles import MobileService
 from server.services.outbox import OutboxService
+from server.stores.users import UserStore
 
 _log = get_log(__name__)
+# Whether such a number has an account is told to nobody: all look the same, and the courier drops what is for nobody.
+SILENT = {"login", "reset"}
+_FREE = {"register", "change-new"}
+_SIGNED_IN = {"change-old", "change-new"}
 
 
 class SendService:
@@ -25,6 +31,8 @@ class SendService:
     def __init__(
         self,
         *,
+        guard: SessionGuard,
+        users: UserStore,
         captcha: CaptchaService,
         mobiles: MobileService,
         codes: CodeService,
@@ -35,6 +43,8 @@ class SendService:
         delivery: DeliveryService,
         countdowns: CountdownService,
     ) -> None:
+        self._guard = guard
+        self._users = users
         self._captcha = captcha
         self._mobiles = mobiles
         self._codes = codes
@@ -55,6 +65,8 @@ class SendService:
         transaction: str | None = None,
     ) -> dict[str, Any]:
         """Accept one SMS and answer its state; from then on it is not lost. AppError says why not."""
+        if purpose in _SIGNED_IN:
+            await self._guard.require(caller.session, reading=False)
         send = self._codes.plan(mobile, transaction)
         await self._delivery.admit(send)
         try:
@@ -70,20 +82,30 @@ class SendService:
     async def _accept(self, send: Send, purpose: str, caller: Caller, captcha: Answer | None) -> Send:
         dearer = await self._captcha.spend(captcha, purpose, device=caller.device)
         await self._budget.require_dearer(dearer, purpose)
-        await self._mobiles.require_free(send.mobile)
-        send = await self._codes.issue(send, purpose, locale=caller.locale)
+        if purpose in _FREE:
+            await self._mobiles.require_free(send.mobile)
+        if purpose == "change-old":
+            await self._require_own(caller.session, send.mobile)
+        send = await self._codes.issue(send, purpose, locale=caller.locale, silent=purpose in SILENT)
         charges: list[Charge] = []
         try:
             # The number was judged with the code; address and service follow.
-            charges.append(await self._limits.charge_address("sms.send", caller.address, captcha_passed=dearer))
+            charges.append(
+                await self._limits.charge_address("sms.send", caller.address, captcha_passed=dearer, purpose=purpose)
+            )
             charges.append(await self._budget.charge_minute(send.state["server_now"]))
-            await self._conversion.admit(send, address=caller.address, dearer=dearer)
+            await self._conversion.admit(send, address=caller.address, dearer=dearer, noted=purpose not in SILENT)
             await self._outbox.reserve(send)
             await self._delivery.queue(send)
         except BaseException:
             await self._take_back(send, charges)
             raise
         return send
+
+    async def _require_own(self, who: Identity | None, mobile: str) -> None:
+        user = await self._users.get(_id=who.user) if who else None
+        if user is None or user["mobile"] != mobile:
+            raise AppError("validation_failed", fields={"mobile": ["field.not_own"]})
 
     async def _take_back(self, send: Send, charges: list[Charge]) -> None:
         """No SMS was promised, so it costs nothing. A job that reached the queue after all is dropped there: its

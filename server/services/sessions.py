@@ -9,6 +9,7 @@ from server.services.access_tokens import ACCESS_LIFE_S, LEEWAY_S, AccessTokens
 from server.services.devices import masked_address, words_of
 from server.services.refresh_tokens import RefreshToken, RefreshTokens, read_refresh_token
 from server.stores.sessions import SessionStore
+from server.stores.users import UserStore, is_active
 
 IDLE_S = 7 * 86400
 ABSOLUTE_S = 30 * 86400
@@ -29,13 +30,17 @@ class OpenedSession:
 class SessionService:
     """One hash a session; a user has SESSIONS_MAX at most, and one more ends the oldest."""
 
-    def __init__(self, *, store: SessionStore, access: AccessTokens, refresh: RefreshTokens) -> None:
+    def __init__(
+        self, *, store: SessionStore, users: UserStore, access: AccessTokens, refresh: RefreshTokens
+    ) -> None:
         self._store = store
+        self._users = users
         self._access = access
         self._refresh = refresh
 
     async def open(self, user: dict[str, Any], caller: Caller) -> OpenedSession:
-        """Begin a session for a user document. Over a websocket there is no cookie: it lives as long as its token."""
+        """Begin a session for a user document; AppError `credentials_invalid` if it was changed since it was read.
+        Over a websocket there is no cookie: the session lives as long as its token."""
         token = self._refresh.first(user["_id"])
         kept = {
             "id": user["_id"],
@@ -45,9 +50,11 @@ class SessionService:
             "address": masked_address(caller.address),
         }
         idle_s = IDLE_S if caller.transport == "rest" else ACCESS_LIFE_S + LEEWAY_S
-        await self._store.open(
+        opened = await self._store.open(
             token.user, token.sid, token.secret, kept, idle_s=idle_s, absolute_s=ABSOLUTE_S, most=SESSIONS_MAX
         )
+        if not opened:
+            raise AppError("credentials_invalid")
         return self._answer(kept, token)
 
     async def refresh(self, caller: Caller) -> OpenedSession:
@@ -55,6 +62,7 @@ class SessionService:
         token = read_refresh_token(caller.refresh)
         if token is None:
             raise AppError("token_invalid")
+        user = await self._users.get(_id=token.user)  # Before the exchange, which without Mongo would be for nothing.
         successor = self._refresh.successor(token)
         kept = await self._store.rotate(
             token.user,
@@ -67,6 +75,10 @@ class SessionService:
             address=masked_address(caller.address),
         )
         if kept is None:
+            raise AppError("token_invalid")
+        if user is None or not is_active(user) or int(kept["version"]) < user["version"]:
+            # The account decides, should Redis not have heard that its sessions are over.
+            await self._store.end(token.user, token.sid, "over")
             raise AppError("token_invalid")
         return self._answer(kept, successor)
 
@@ -87,9 +99,10 @@ class SessionService:
         """End one of this user's sessions; one that is over already is no fault."""
         await self._store.end(who.user, sid, "logout" if sid == who.sid else "ended")
 
-    async def end_all(self, user: str, reason: str, *, but: str = "") -> None:
-        """End all sessions of a user, `but` one, and tell their pages the `reason`."""
-        await self._store.end_all(user, reason, but=but)
+    async def end_all(self, user: str, reason: str, *, but: str = "", version: int | None = None) -> None:
+        """End all sessions of a user, `but` one, and tell their pages the `reason`. With the `version` that the
+        account has from now on: also those that somebody is about to open by what it was before."""
+        await self._store.end_all(user, reason, but=but, version="" if version is None else str(version))
 
     def _answer(self, kept: dict[str, str], token: RefreshToken) -> OpenedSession:
         signed = self._access.sign(

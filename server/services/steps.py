@@ -13,7 +13,7 @@ _log = get_log(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One try to send an SMS: by which job, for which transaction of which (tagged) number."""
+    """One try to send an SMS: by which job, for which transaction ("": a notice) of which (tagged) number."""
 
     job: str
     transaction: str
@@ -32,7 +32,8 @@ class StepService:
 
     async def fail(self, sent: Sent, reason: str) -> bool:
         """No SMS came of it, and none will: its number may be sent another one at once."""
-        await self._outbox.release(sent.name, sent.job)
+        if sent.transaction:
+            await self._outbox.release(sent.name, sent.job)
         return await self.move(sent, "failed", reason=reason)
 
     async def undelivered(self, sent: Sent) -> bool:
@@ -44,8 +45,8 @@ class StepService:
 
     async def move(self, sent: Sent, status: str, *, reason: str = "", only_accepted: bool = False) -> bool:
         """False if this send may no longer speak for its transaction, or said so before. `only_accepted`: only if
-        this very try was the one accepted."""
-        moved = await self._codes.move(
+        this very try was the one accepted. A notice has no transaction: nobody watches it."""
+        moved = not sent.transaction or await self._codes.move(
             sent.transaction,
             sent.name,
             sent.job,

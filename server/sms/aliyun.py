@@ -69,7 +69,10 @@ class Aliyun:
         self._clock = clock
         self._key_id = options.require("ACCESS_KEY_ID")
         self._secret = options.require("ACCESS_KEY_SECRET")
-        self._template = {"SignName": options.require("SIGN_NAME"), "TemplateCode": options.require("TEMPLATE_CODE")}
+        self._sign_name = options.require("SIGN_NAME")
+        self._template = options.require("TEMPLATE_CODE")
+        self._notice_template = options.get("NOTICE_TEMPLATE_CODE", "")
+        self.notices = bool(self._notice_template)
         self._code_param = options.get("CODE_PARAM", "code")
         self._minutes_param = options.get("MINUTES_PARAM", "")
         self._url = options.url("URL", "https://dysmsapi.aliyuncs.com")
@@ -96,14 +99,13 @@ class Aliyun:
         return _judge(status, answer)
 
     def _params(self, sms: Sms) -> dict[str, str]:
+        params = {"SignName": self._sign_name, "OutId": sms.id, "PhoneNumbers": sms.mobile}
+        if not sms.code:
+            return params | {"TemplateCode": self._notice_template}
         values = {self._code_param: sms.code}
         if self._minutes_param:
             values[self._minutes_param] = str(sms.minutes)
-        return self._template | {
-            "OutId": sms.id,
-            "PhoneNumbers": sms.mobile,
-            "TemplateParam": orjson.dumps(values).decode(),
-        }
+        return params | {"TemplateCode": self._template, "TemplateParam": orjson.dumps(values).decode()}
 
 
 def _judge(status: int, body: bytes) -> SendResult:

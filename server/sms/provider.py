@@ -16,7 +16,7 @@ FailureKind = Literal["config", "limit_user", "limit_service", "transient", "per
 
 @dataclass(frozen=True, slots=True)
 class Sms:
-    """One message. `id` is its idempotency key: the same id twice is the same message.
+    """One message. `id` is its idempotency key: the same id twice is the same message. A notice has no code.
 
     `nonce` and `key_id` name the code without being it, for who must show it again later. `repeated`: the outcome of
     an earlier try with this id is not known.
@@ -85,6 +85,8 @@ class SmsProvider(Protocol):
 
     name: str
     receipts: ReceiptReader | None
+    notices: bool
+    """Whether it can send what has no code: with a vendor's template for that, or because it needs none."""
 
     async def send(self, sms: Sms) -> SendResult:
         """Hand the message over; SendFailed if it was not taken, or if nobody knows."""

@@ -64,7 +64,8 @@ class Router:
         spent = job.get("spent", "").split()
         first = [job.get("unknown_by", ""), self._by_weight(job["id"])]
         names = dict.fromkeys([*(name for name in first if name in self._routes), *self._routes])
-        return [self._routes[name] for name in names if name not in spent]
+        able = [self._routes[name] for name in names if name not in spent]
+        return [route for route in able if route.provider.notices] if "notice" in job else able
 
     def _by_weight(self, job_id: str) -> str:
         """The same for all tries of a job, in whatever process."""

@@ -42,6 +42,7 @@ class Sandbox:
     """Delivers at once, unless a fault is scripted. `scripted=False`: always."""
 
     receipts: ReceiptReader | None = None
+    notices = True
 
     def __init__(
         self,

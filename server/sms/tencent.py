@@ -81,11 +81,10 @@ class Tencent:
         self._clock = clock
         self._secret_id = options.require("SECRET_ID")
         self._secret = options.require("SECRET_KEY")
-        self._template = {
-            "SmsSdkAppId": options.require("SDK_APP_ID"),
-            "SignName": options.require("SIGN_NAME"),
-            "TemplateId": options.require("TEMPLATE_ID"),
-        }
+        self._sender = {"SmsSdkAppId": options.require("SDK_APP_ID"), "SignName": options.require("SIGN_NAME")}
+        self._template = options.require("TEMPLATE_ID")
+        self._notice_template = options.get("NOTICE_TEMPLATE_ID", "")
+        self.notices = bool(self._notice_template)
         self._params = options.names("PARAMS", "code,minutes", among=("code", "minutes"))
         self._url = options.url("URL", "https://sms.tencentcloudapi.com")
         self._headers = {
@@ -107,8 +106,9 @@ class Tencent:
         values = {"code": sms.code, "minutes": str(sms.minutes)}
         return {
             "PhoneNumberSet": [f"+86{sms.mobile}"],
-            **self._template,
-            "TemplateParamSet": [values[name] for name in self._params],
+            **self._sender,
+            "TemplateId": self._template if sms.code else self._notice_template,
+            "TemplateParamSet": [values[name] for name in self._params] if sms.code else [],
             "SessionContext": sms.id,
         }
 

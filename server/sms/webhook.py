@@ -57,6 +57,7 @@ class Webhook:
 
     name = "webhook"
     receipts: ReceiptReader | None
+    notices = True
 
     def __init__(self, options: ProviderOptions, http: VendorHttp, *, clock: Clock) -> None:
         self._http = http

@@ -65,7 +65,10 @@ class Yuntongxun:
         host = options.one_of("HOST", *_HOSTS)
         base = options.url("URL", _HOSTS[host])
         self._url = f"{base}/2013-12-26/Accounts/{self._sid}/SMS/TemplateSMS?sig="
-        self._template = {"appId": options.require("APP_ID"), "templateId": options.require("TEMPLATE_ID")}
+        self._app_id = options.require("APP_ID")
+        self._template = options.require("TEMPLATE_ID")
+        self._notice_template = options.get("NOTICE_TEMPLATE_ID", "")
+        self.notices = bool(self._notice_template)
         if not re.fullmatch("[A-Za-z0-9]+", self._sid):
             raise options.fault("ACCOUNT_SID", "must be letters and digits")
 
@@ -85,7 +88,10 @@ class Yuntongxun:
 
     def _body(self, sms: Sms) -> dict[str, object]:
         # `reqId`, by which the vendor knows a repeated request, is to confirm with the vendor.
-        return {"to": sms.mobile, **self._template, "datas": [sms.code, str(sms.minutes)], "reqId": sms.id}
+        template, datas = self._template, [sms.code, str(sms.minutes)]
+        if not sms.code:
+            template, datas = self._notice_template, []
+        return {"to": sms.mobile, "appId": self._app_id, "templateId": template, "datas": datas, "reqId": sms.id}
 
 
 def _judge(sms: Sms, status: int, body: bytes) -> SendResult:

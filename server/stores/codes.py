@@ -100,6 +100,7 @@ class CodeStore:
         owner: str,
         resend: bool,
         locale: str,
+        silent: bool,
     ) -> Issued:
         """Accept or refuse one send (issue_code.lua)."""
         if _slot(transaction) != tag.slot:
@@ -123,6 +124,7 @@ class CodeStore:
             rules.daily_cap,
             int(resend),
             locale,
+            int(silent),
             durable=True,
         )
         if answer[0] == "ok":

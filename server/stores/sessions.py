@@ -1,10 +1,13 @@
-"""Key families `session:` (one hash each) and `sessions:` (those of one user). Of a refresh token only its hash is
-kept. All keys of a user share a slot; every end is published by the step that makes it."""
+"""Key families `session:` (one hash each) and `sessions:` (those of one user, and the version of the account). Of a
+refresh token only its hash is kept. All keys of a user share a slot; the step that makes an end publishes it."""
 
 import hashlib
 from typing import Any
 
 from server.stores.redis import Redis
+
+# No request takes so long, so whoever has read an account before it was changed has given up by then.
+ON_THE_WAY_S = 600
 
 
 class SessionStore:
@@ -16,9 +19,11 @@ class SessionStore:
 
     async def open(
         self, user: str, sid: str, token: str, kept: dict[str, str], *, idle_s: int, absolute_s: int, most: int
-    ) -> None:
-        """Begin a session with the fields `kept`; of `most` sessions that the user has the oldest is ended."""
-        await self._redis.run(
+    ) -> bool:
+        """Begin a session with the fields `kept`, `version` among them; of `most` sessions that the user has the
+        oldest is ended. False if the account has had a newer version since it was read (`end_all`)."""
+        further = kept.items() - {("version", kept["version"])}
+        opened = await self._redis.run(
             "open_session",
             self._keys(user, sid),
             sid,
@@ -27,9 +32,11 @@ class SessionStore:
             idle_s * 1000,
             absolute_s * 1000,
             most,
-            *(part for pair in kept.items() for part in pair),
+            kept["version"],
+            *(part for pair in further for part in pair),
             durable=True,
         )
+        return bool(opened)
 
     async def rotate(
         self,
@@ -49,7 +56,7 @@ class SessionStore:
         """
         flat = await self._redis.run(
             "rotate_session",
-            self._keys(user, sid),
+            self._keys(user, sid)[:2],
             sid,
             self._topic,
             _hash(token),
@@ -71,19 +78,30 @@ class SessionStore:
         hashed = _hash(proof) if proof else ""
         return bool(
             await self._redis.run(
-                "end_session", self._keys(user, sid), sid, self._topic, reason, hashed, durable=True
+                "end_session", self._keys(user, sid)[:2], sid, self._topic, reason, hashed, durable=True
             )
         )
 
-    async def end_all(self, user: str, reason: str, *, but: str) -> None:
-        """End all sessions of a user, but one."""
+    async def end_all(self, user: str, reason: str, *, but: str, version: str = "") -> None:
+        """End all sessions of a user, but one, and refuse those that are being opened by what the account was before
+        this `version`."""
         keys = self._keys(user, "")
-        await self._redis.run("end_sessions", keys[1:], keys[0], self._topic, reason, but, durable=True)
+        await self._redis.run(
+            "end_sessions",
+            keys[1:],
+            keys[0],
+            self._topic,
+            reason,
+            but,
+            version,
+            ON_THE_WAY_S * 1000,
+            durable=True,
+        )
 
     async def living(self, user: str) -> list[dict[str, Any]]:
         """The living sessions of a user, the newest first."""
         keys = self._keys(user, "")
-        rows = await self._redis.run("list_sessions", keys[1:], keys[0])
+        rows = await self._redis.run("list_sessions", keys[1:2], keys[0])
         return [
             {
                 "id": sid,
@@ -96,7 +114,7 @@ class SessionStore:
         ]
 
     def _keys(self, user: str, sid: str) -> list[str]:
-        return [f"session:{{{user}}}:{sid}", f"sessions:{{{user}}}"]
+        return [f"session:{{{user}}}:{sid}", f"sessions:{{{user}}}", f"sessions:{{{user}}}:version"]
 
 
 def _hash(token: str) -> str:

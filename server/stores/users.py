@@ -22,8 +22,18 @@ class ResultUnknown(Exception):
     """A write was sent and nobody could say what became of it."""
 
 
+class NumberTaken(Exception):
+    """Another account holds the number."""
+
+
+def is_active(user: dict[str, Any]) -> bool:
+    """Whether an account lets anybody in."""
+    return "disabled_at" not in user
+
+
 class UserStore:
-    """Users as documents: `_id username mobile password transaction created_at`."""
+    """Users as documents: `_id username mobile password transaction version created_at`, and what they tell of
+    themselves in `profile`. `version` counts the changes after which older sessions are no longer good."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._users = mongo.db.users
@@ -90,12 +100,7 @@ class UserStore:
 
     async def _read_back(self, user: dict[str, Any], fault: Exception) -> bool:
         """The answer to a write got lost: only a majority-committed document counts as written."""
-        if isinstance(fault, OperationFailure) and not isinstance(fault, WriteConcernError):
-            raise StoreUnavailable("mongo", type(fault).__name__) from fault
-        try:
-            found = await self._find_committed(user["_id"])
-        except StoreUnavailable:
-            raise ResultUnknown from fault
+        found = await self._look_back(user["_id"], fault)
         if found and found["password"] == user["password"]:
             return True
         raise ResultUnknown from fault
@@ -106,6 +111,56 @@ class UserStore:
             found: dict[str, Any] | None = await from_majority.find_one({"_id": {"$eq": user_id}})
         return found
 
+    async def change(self, user: dict[str, Any], *, unset: str = "", **fields: Any) -> dict[str, Any] | None:
+        """Set `fields` and count the version on; the changed user, or None if it is no longer the one we read.
+
+        NumberTaken; ResultUnknown if it may or may not be written.
+        """
+        changed = user | fields | {"version": user["version"] + 1}
+        changed.pop(unset, None)
+        step: dict[str, Any] = {"$set": fields | {"version": changed["version"]}}
+        if unset:
+            step["$unset"] = {unset: ""}
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                done = await self._users.update_one(_as_read(user), step)
+        except DuplicateKeyError:
+            raise NumberTaken from None
+        except (PyMongoError, TimeoutError) as fault:
+            return changed if await self._was_written(changed, fault) else None
+        return changed if done.modified_count else None
+
+    async def _was_written(self, changed: dict[str, Any], fault: Exception) -> bool:
+        """The answer to a change got lost: only what is majority-committed counts as written."""
+        found = await self._look_back(changed["_id"], fault)
+        if found == changed:
+            return True
+        raise ResultUnknown from fault
+
+    async def _look_back(self, user_id: str, fault: Exception) -> dict[str, Any] | None:
+        """What is majority-committed after a write whose answer got lost; StoreUnavailable if it was refused."""
+        if isinstance(fault, OperationFailure) and not isinstance(fault, WriteConcernError):
+            raise StoreUnavailable("mongo", type(fault).__name__) from fault
+        try:
+            return await self._find_committed(user_id)
+        except StoreUnavailable:
+            raise ResultUnknown from fault
+
+    async def delete(self, user: dict[str, Any]) -> bool:
+        """Remove an account for good; False if it is no longer the one we read."""
+        async with mongo_faults(WRITE_TIMEOUT_S):
+            done = await self._users.delete_one(_as_read(user))
+        return bool(done.deleted_count)
+
+    async def set_profile(self, user: dict[str, Any], profile: dict[str, Any]) -> bool:
+        """Replace the profile, if it is still the one we read."""
+        known = {"$eq": user["profile"]} if "profile" in user else {"$exists": False}
+        async with mongo_faults(WRITE_TIMEOUT_S):
+            done = await self._users.update_one(
+                {"_id": {"$eq": user["_id"]}, "profile": known}, {"$set": {"profile": profile}}
+            )
+        return bool(done.matched_count)
+
     async def set_password(self, user_id: str, old: str, new: str) -> bool:
         """Replace a stored hash, if it is still `old`."""
         async with mongo_faults(WRITE_TIMEOUT_S):
@@ -113,3 +168,7 @@ class UserStore:
                 {"_id": {"$eq": user_id}, "password": {"$eq": old}}, {"$set": {"password": new}}
             )
         return bool(done.modified_count)
+
+
+def _as_read(user: dict[str, Any]) -> dict[str, Any]:
+    return {"_id": {"$eq": user["_id"]}, "version": {"$eq": user["version"]}}

@@ -131,12 +131,15 @@ async def test_tok_6_a_page_that_left_is_forgotten(stack: Stack) -> None:
     assert (dict(guard._pages), guard._bound) == ({}, {})
 
 
-async def test_tok_6_a_token_of_an_older_account_version_is_refused(stack: Stack) -> None:
-    """After a change of the account that leaves the session, its page has to fetch a new token."""
-    who = await session_of(stack)
-    older = dataclasses.replace(who, version="0")
+async def test_tok_6_the_session_that_changed_its_account_goes_on_and_no_older_login_comes_in(stack: Stack) -> None:
+    """Its token is good for as long as it would have been; whoever was let in by what the account was is too late."""
+    who, other = await session_of(stack), await session_of(stack)
+    await stack.services.sessions.end_all(who.user, "password_changed", but=who.sid, version=2)
     assert not await refused(stack.services.guard, who, reading=False)
-    assert await refused(stack.services.guard, older, reading=False)
+    assert await refused(stack.services.guard, other, reading=False)
+    with pytest.raises(AppError, match="credentials_invalid"):
+        await session_of(stack)
+    assert await refused(stack.services.guard, dataclasses.replace(who, version="3"), reading=False)
 
 
 async def test_tok_12_without_redis_changes_are_refused_and_reading_goes_on(start: Start, store_urls: Urls) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tornado.ioloop import IOLoop
 
 from server.caller import Caller
 from server.errors import AppError
@@ -19,12 +20,20 @@ from server.services.access_tokens import AccessTokens
 from server.services.refresh_tokens import RefreshTokens
 from server.services.sessions import SessionService
 from server.stores.sessions import SessionStore
+from server.stores.users import UserStore
 from tests.conftest import Stack
+from tests.helpers import MOBILE
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 CALLER = Caller(address="203.0.113.7", request_id="r")
 _USER = {"_id": "u1", "username": "hm_abcdefghij", "version": 1}
 _REQUIRED = ("iss", "aud", "sub", "iat", "nbf", "exp", "jti", "typ", "sid", "ver")
+
+
+@pytest.fixture(autouse=True)
+def _account(io_loop: IOLoop, stack: Stack) -> None:
+    """Whose sessions they are."""
+    io_loop.run_sync(lambda: stack.mongo.db.users.insert_one(_USER | {"mobile": MOBILE}))
 
 
 def with_cookie(refresh: str) -> Caller:
@@ -232,7 +241,8 @@ async def test_tok_7_while_two_keys_live_the_tokens_of_both_are_good(stack: Stac
     def service(*names: str) -> tuple[AccessTokens, SessionService]:
         access = AccessTokens(ring=_ring(*names), issuer="urn:test", clock=stack.clock)
         store = SessionStore(stack.redis, topic=topics.SESSIONS)
-        return access, SessionService(store=store, access=access, refresh=RefreshTokens(_ring(*names)))
+        users = UserStore(stack.mongo)
+        return access, SessionService(store=store, users=users, access=access, refresh=RefreshTokens(_ring(*names)))
 
     steps = [service("k1"), service("k1", "k2"), service("k2", "k1"), service("k2")]
     opened = await steps[0][1].open(_USER, CALLER)

@@ -2,7 +2,7 @@
 -- KEYS  1 transaction (hash)  2 interval (hash: until, owner)  3 sends (sorted set: owner by ms)
 -- ARGV  2 'enforce'|'observe'  3 mobile name  4 masked mobile  5 purpose  6 nonce  7 key id  8 owner of this send
 --       9 interval ms  10 code life ms  11 same-code threshold ms  12 attempts  13 hourly cap  14 daily cap
---       15 '1' for a resend  16 locale
+--       15 '1' for a resend  16 locale  17 '1' if its steps are told to nobody
 -- Returns {'ok', now, previous fields, refused-if-enforced, next send ms, fields} or {'unknown', now} or {'too_soon'|'limit', now, wait ms}
 local HOUR, DAY = 3600000, 86400000
 local previous = redis.call('HGETALL', KEYS[1])
@@ -36,7 +36,7 @@ if not same then
   redis.call('HDEL', KEYS[1], 'hold', 'hold_until')
 end
 redis.call('HSET', KEYS[1], 'mobile_name', ARGV[3], 'mobile', ARGV[4], 'purpose', ARGV[5], 'owner', ARGV[8],
-  'seq', (had.seq or 0) + 1, 'status', 'queued', 'attempt', 0, 'reason', '', 'locale', ARGV[16])
+  'seq', (had.seq or 0) + 1, 'status', 'queued', 'attempt', 0, 'reason', '', 'locale', ARGV[16], 'silent', ARGV[17])
 redis.call('PEXPIRE', KEYS[1], ARGV[10] + 1800000)
 redis.call('HSET', KEYS[2], 'until', now + ARGV[9], 'owner', ARGV[8])
 redis.call('PEXPIRE', KEYS[2], ARGV[9] + MARGIN)

@@ -2,7 +2,7 @@
 -- A send is judged only when its code can no longer be used, verified or not, so a rush of new ones proves nothing.
 -- KEYS  1 waiting (sorted set: transaction by ms of its last send, '+' before it once verified)
 --       2 outcomes (list, newest first: '1' | '0')  3 state (hash: low_since, stop_until, told)
--- ARGV  2 'enforce'|'observe'|'peek'  3 transaction  4 '1' if a dearer captcha was passed  5 ms until one is judged
+-- ARGV  2 'enforce'|'observe'|'peek'  3 transaction, '' to note none  4 '1' if a dearer captcha was passed  5 ms until one is judged
 --       6 outcomes kept  7 fewest to judge by  8 low %  9 stop %  10 ms low before it counts  11 ms of a stop
 --       12 most that wait  13 ms after which an idle group is forgotten
 -- Returns {'open'|'captcha'|'stopped', wait ms, judged, verified, '1' if it may go, '1' if the first is news}
@@ -38,6 +38,6 @@ redis.call('HSET', state, 'low_since', low, 'stop_until', stop, 'told', verdict)
 local allowed = verdict == 'open' or (verdict == 'captcha' and ARGV[4] == '1') or ARGV[2] == 'observe'
 local noted = ARGV[2] ~= 'peek' and allowed
 -- When too many wait a new one is left out: those before it are a fair sample, and would never be judged if they gave way.
-if noted and redis.call('ZCARD', waiting) < tonumber(ARGV[12]) then redis.call('ZADD', waiting, now, ARGV[3]) end
+if noted and ARGV[3] ~= '' and redis.call('ZCARD', waiting) < tonumber(ARGV[12]) then redis.call('ZADD', waiting, now, ARGV[3]) end
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[13]) end
 return {verdict, math.max(0, stop - now), judged, verified, noted and '1' or '', news and '1' or ''}

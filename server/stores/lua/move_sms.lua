@@ -6,13 +6,15 @@
 --       this very attempt may move
 -- Returns the new seq, or 0 if nothing changed
 local RANK = {queued = 0, sending = 1, accepted = 2, failed = 3, delivered = 4}
-local has = redis.call('HMGET', KEYS[1], 'owner', 'status', 'attempt')
+local has = redis.call('HMGET', KEYS[1], 'owner', 'status', 'attempt', 'silent', 'seq')
 if has[1] ~= ARGV[2] then return 0 end
 if RANK[ARGV[3]] < RANK[has[2]] then return 0 end
 if ARGV[3] == has[2] and (RANK[has[2]] > 1 or tonumber(ARGV[4]) <= tonumber(has[3])) then return 0 end
 if ARGV[3] == 'failed' and has[2] == 'accepted' and ARGV[8] ~= '1' then return 0 end
 if ARGV[8] == '1' and (has[2] ~= 'accepted' or has[3] ~= ARGV[4]) then return 0 end
 redis.call('HSET', KEYS[1], 'status', ARGV[3], 'attempt', ARGV[4], 'reason', ARGV[5], 'provider', ARGV[6])
+-- Of an SMS that may be for nobody nothing is told, not even by an interval that ends early.
+if has[4] == '1' then return tonumber(has[5]) end
 -- A send that failed for good costs no wait; its place in the caps stays, so failures cannot be farmed.
 if ARGV[3] == 'failed' and redis.call('HGET', KEYS[2], 'owner') == ARGV[2] then redis.call('DEL', KEYS[2]) end
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)

@@ -1,0 +1,108 @@
+"""What lets one into an account: change the password or the number, set a forgotten password anew."""
+
+from typing import Any
+
+from server.caller import Caller, Identity
+from server.errors import AppError
+from server.events import EventBus, topics
+from server.logs import get_log, mask
+from server.services.codes import CodeService
+from server.services.notices import NoticeService
+from server.services.passwords import PasswordService
+from server.services.sessions import SessionService
+from server.stores.users import NumberTaken, ResultUnknown, UserStore, is_active
+
+_log = get_log(__name__)
+
+
+class CredentialService:
+    """Each change ends the sessions that the older credentials let in, and is told by SMS."""
+
+    def __init__(
+        self,
+        *,
+        users: UserStore,
+        codes: CodeService,
+        passwords: PasswordService,
+        sessions: SessionService,
+        notices: NoticeService,
+        events: EventBus,
+    ) -> None:
+        self._users = users
+        self._codes = codes
+        self._passwords = passwords
+        self._sessions = sessions
+        self._notices = notices
+        self._events = events
+
+    async def require_password(self, who: Identity, password: str) -> dict[str, Any]:
+        """The account of a session, if this is its password; AppError `credentials_invalid`."""
+        user = await self._users.get(_id=who.user)
+        if user is None or not is_active(user):
+            raise AppError("token_invalid")
+        if not await self._passwords.matches(password, user["password"]):
+            raise AppError("credentials_invalid")
+        return user
+
+    async def change_password(self, who: Identity, *, password: str, new_password: str, caller: Caller) -> None:
+        """Replace a password that is known. This session goes on, all others end. AppError `credentials_invalid`,
+        `result_unknown`."""
+        user = await self.require_password(who, password)
+        changed = await self._change(user, password=await self._passwords.hash(new_password))
+        await self._sessions.end_all(who.user, "password_changed", but=who.sid, version=changed["version"])
+        _log.info("password.changed", user=who.user)
+        await self._notices.send("password", user["mobile"], locale=caller.locale)
+
+    async def reset_password(
+        self, *, mobile: str, sms_code: str, transaction: str, new_password: str, caller: Caller
+    ) -> None:
+        """Replace a forgotten password; nobody is signed in by that, and all sessions end. AppError
+        `sms_code_invalid`, also where there is no account, `result_unknown`."""
+        async with self._codes.used(mobile, "reset", transaction, sms_code):
+            user = await self._users.get(mobile=mobile)
+            if user is None or not is_active(user):
+                raise AppError("sms_code_invalid")
+            changed = await self._change(user, password=await self._passwords.hash(new_password))
+            await self._sessions.end_all(user["_id"], "password_reset", version=changed["version"])
+        _log.info("password.reset", user=user["_id"])
+        await self._notices.send("password", mobile, locale=caller.locale)
+
+    async def change_mobile(
+        self,
+        who: Identity,
+        *,
+        password: str,
+        sms_code: str,
+        transaction: str,
+        new_mobile: str,
+        new_sms_code: str,
+        new_transaction: str,
+        caller: Caller,
+    ) -> dict[str, Any]:
+        """Move an account to another number, which its holder proves as he proves the old one; the changed account.
+        This session goes on, all others end. AppError `credentials_invalid`, `sms_code_invalid`, `mobile_taken`,
+        `result_unknown`; then both codes are as good as before."""
+        user = await self.require_password(who, password)
+        old = user["mobile"]
+        async with (
+            self._codes.used(old, "change-old", transaction, sms_code),
+            self._codes.used(new_mobile, "change-new", new_transaction, new_sms_code),
+        ):
+            changed = await self._change(user, mobile=new_mobile)
+            await self._sessions.end_all(who.user, "mobile_changed", but=who.sid, version=changed["version"])
+        await self._events.publish(topics.MOBILES, kind="mobile.taken", mobile=new_mobile)
+        await self._events.publish(topics.MOBILES, kind="mobile.freed", mobile=old)
+        _log.info("mobile.changed", user=who.user, old=mask(old), new=mask(new_mobile))
+        await self._notices.send("mobile", old, locale=caller.locale)
+        return changed
+
+    async def _change(self, user: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        try:
+            changed = await self._users.change(user, **fields)
+        except NumberTaken:
+            raise AppError("mobile_taken") from None
+        except ResultUnknown:
+            raise AppError("result_unknown", retry_after=1) from None
+        if changed is None:  # Somebody else changed it in this moment, so what was checked may no longer hold.
+            raise AppError("busy", retry_after=1)
+        return changed
