@@ -31,15 +31,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One request's origin. `address` is the true client IP, `device` and `refresh` the values
-    of those cookies or "", `agent` what the client calls itself, `session` whose good token came along (whether
-    that session still lives, only the guard knows), `left` is set when nobody waits for the answer any more."""
+    """One request's origin. `address` is the true client IP; `device` and `refresh` are the values of those cookies
+    or "", `repeat_key` the request's `Idempotency-Key` or "", `agent` what the client calls itself; `session` whose
+    good token came along (whether that session still lives, only the guard knows); `left` is set when nobody waits
+    for the answer any more."""
 
     address: str
     request_id: str
     locale: str = "zh_CN"
     device: str = ""
     refresh: str = ""
+    repeat_key: str = ""
     agent: str = ""
     session: Identity | None = None
     transport: str = "rest"

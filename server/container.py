@@ -42,6 +42,7 @@ from server.services.polls import PollService
 from server.services.profiles import ProfileService
 from server.services.receipts import ReceiptService
 from server.services.refresh_tokens import RefreshTokens
+from server.services.repeats import RepeatService
 from server.services.sandbox import SandboxService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
@@ -67,6 +68,7 @@ from server.stores.outbox import OutboxStore
 from server.stores.providers import MessageStore, ProviderStore
 from server.stores.redis import Redis
 from server.stores.registry import RegistryStore
+from server.stores.repeats import RepeatStore
 from server.stores.sandbox import SandboxStore
 from server.stores.sessions import SessionStore
 from server.stores.users import DuplicateMobiles, UserStore
@@ -271,6 +273,7 @@ async def open_services(
             receipts=receipts,
             polls=PollService(codes=codes, countdowns=countdowns, metrics=metrics),
             profiles=ProfileService(users=users),
+            repeats=RepeatService(store=RepeatStore(redis), tagger=tagger),
             sending=SendService(
                 guard=guard,
                 users=users,

@@ -23,6 +23,7 @@ ERRORS: dict[str, int] = {
     "sms_unavailable": 503,
     "sms_code_invalid": 400,
     "transaction_unknown": 404,
+    "idempotency_conflict": 422,
     "credentials_invalid": 401,
     "account_disabled": 403,
     "token_invalid": 401,

@@ -113,7 +113,15 @@ async def check_captcha(services: Services, caller: Caller, data: Data) -> Reply
 
 async def send_sms(services: Services, caller: Caller, data: Data) -> Reply:
     """Accept an SMS; its steps are pushed."""
-    return Reply(await services.sending.send(**data, caller=caller))
+    state = await services.repeats.once(
+        "sms.send",
+        data,
+        caller,
+        act=lambda: services.sending.send(**data, caller=caller),
+        result_of=lambda state: str(state["transaction"]),
+        again=services.codes.get_state,
+    )
+    return Reply(state)
 
 
 async def watch_sms(services: Services, caller: Caller, data: Data) -> Reply:
@@ -128,7 +136,17 @@ async def register_user(services: Services, caller: Caller, data: Data) -> Reply
     """Make the account and sign in."""
     data.pop("agree", None)
     await _admit(services, caller, "user.register", "register", data)
-    return _signed_in(await services.accounts.register(**data, caller=caller))
+    made = await services.repeats.once(
+        "user.register",
+        data,
+        caller,
+        act=lambda: services.accounts.register(**data, caller=caller),
+        result_of=lambda made: str(made.user["_id"]),
+        again=lambda _: services.accounts.resume(
+            password=data["password"], transaction=data["transaction"], caller=caller
+        ),
+    )
+    return _signed_in(made)
 
 
 async def login(services: Services, caller: Caller, data: Data) -> Reply:

@@ -25,6 +25,11 @@ class Tagger:
         """The tag of a canonical mobile or of an address group."""
         return self._cached(subject)
 
+    def digest(self, text: str | bytes) -> str:
+        """What tells one text from another and nothing else; not remembered, as it may be of a secret."""
+        raw = text.encode() if isinstance(text, str) else text
+        return hmac.new(self._key, b"digest|" + raw, hashlib.sha256).hexdigest()
+
     def _make(self, subject: str) -> Tag:
         digest = hmac.new(self._key, subject.encode(), hashlib.sha256).hexdigest()
         return Tag(slot=digest[:8], name=digest[8:40])

@@ -13,6 +13,7 @@ from server.i18n import localised
 from server.operations import Dispatcher, Operation, Reply
 from server.services.sessions import IDLE_S
 
+REPEAT_KEY_MAX = 64
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -72,7 +73,7 @@ class ApiHandler(HttpHandler):
     async def _answer(self, path: dict[str, str]) -> None:
         operation = self._operations[self.request.method or ""]
         assert operation.rest is not None
-        caller = dataclasses.replace(self.make_caller("rest"), left=self._left)
+        caller = dataclasses.replace(self.make_caller("rest"), left=self._left, repeat_key=self._repeat_key())
         reply = await self.dispatcher.run(operation, caller, self._read(operation) | path)
         if operation.rest.judge:
             operation.rest.judge(reply.data)
@@ -80,6 +81,12 @@ class ApiHandler(HttpHandler):
         self.set_status(operation.rest.status)
         if operation.rest.status != 204:
             self.finish_json(localised(reply.data, caller.locale))
+
+    def _repeat_key(self) -> str:
+        key = self.request.headers.get("Idempotency-Key", "")
+        if len(key) > REPEAT_KEY_MAX or not (key.isascii() and key.isprintable()):
+            raise AppError("request_invalid")
+        return key
 
     def _read(self, operation: Operation) -> dict[str, Any]:
         if self.request.method == "GET":

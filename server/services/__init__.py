@@ -22,6 +22,7 @@ from server.services.mobiles import MobileService
 from server.services.polls import PollService
 from server.services.profiles import ProfileService
 from server.services.receipts import ReceiptService
+from server.services.repeats import RepeatService
 from server.services.sandbox import SandboxService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
@@ -46,6 +47,7 @@ class Services:
     polls: PollService
     profiles: ProfileService
     receipts: ReceiptService
+    repeats: RepeatService
     sandbox: SandboxService | None
     sending: SendService
     sessions: SessionService

@@ -80,6 +80,14 @@ class AccountService:
         _log.info("user.registered", user=user["_id"], mobile=mask(mobile))
         return SignedIn(user, await self._sessions.open(user, caller))
 
+    async def resume(self, *, password: str, transaction: str, caller: Caller) -> SignedIn | None:
+        """Sign in to the account that was made of this transaction, whose answer got lost; None if there is none."""
+        user = await self._users.get(_id=_user_id(transaction))
+        if user is None or not await self._passwords.matches(password, user["password"]):
+            return None
+        _require_active(user)
+        return SignedIn(user, await self._sessions.open(user, caller))
+
     async def login(self, *, account: str, password: str, caller: Caller) -> SignedIn:
         """Sign in by canonical mobile or username; AppError `credentials_invalid` does not tell which was wrong."""
         looks_like_mobile = account.isdigit() and len(account) == 11
