@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos import kills, vendor_death
+from tests.chaos import kills, races, vendor_death
 from tests.chaos.traffic import Traffic
 from tests.chaos.world import open_servers, open_stores, seed_or_new, vendor_settings
 from tests.vendors import YuntongxunStandIn
@@ -57,6 +57,47 @@ async def test_pv_2_all_arrive_though_a_vendor_dies(tmp_path: Path) -> None:
     """It refuses connections from the middle on: the other one sends, the breaker opens, and closes by a probe."""
     table = await vendor_death.run(tmp_path, sends=60, mode="refuse")
     assert table.broken == [], str(table)
+
+
+async def one_race(directory: Path, race: str) -> None:
+    """A dozen rounds; `make chaos ARGS=races` runs two hundred."""
+    table = await races.run(directory, race=race, rounds=12)
+    assert table.broken == [], str(table)
+
+
+async def test_rc_1_of_four_who_register_one_number_one_gets_it(tmp_path: Path) -> None:
+    """And only his password signs in."""
+    await one_race(tmp_path, "RC-1")
+
+
+async def test_rc_2_of_eight_uses_of_one_code_one_succeeds(tmp_path: Path) -> None:
+    """Whichever process they reach."""
+    await one_race(tmp_path, "RC-2")
+
+
+async def test_rc_3_of_twenty_sends_to_one_number_one_is_accepted(tmp_path: Path) -> None:
+    """The others are told to wait."""
+    await one_race(tmp_path, "RC-3")
+
+
+async def test_rc_4_a_number_that_is_registered_and_moved_to_has_one_holder(tmp_path: Path) -> None:
+    """And the loser keeps what he had."""
+    await one_race(tmp_path, "RC-4")
+
+
+async def test_rc_5_no_session_of_the_old_password_survives_its_change(tmp_path: Path) -> None:
+    """Opened or refreshed in that very moment."""
+    await one_race(tmp_path, "RC-5")
+
+
+async def test_rc_6_of_an_old_and_a_new_code_one_works(tmp_path: Path) -> None:
+    """Never both."""
+    await one_race(tmp_path, "RC-6")
+
+
+async def test_rc_7_no_session_outlives_its_account_s_end(tmp_path: Path) -> None:
+    """Refreshed or opened in that very moment."""
+    await one_race(tmp_path, "RC-7")
 
 
 async def test_pr_3_sigterm_in_the_middle_of_fifty_sends_loses_none_and_repeats_none(tmp_path: Path) -> None:

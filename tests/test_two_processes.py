@@ -46,40 +46,6 @@ async def test_rc_3_a_hundred_parallel_sends_over_two_processes_give_one_sms(tmp
             await page.close()
 
 
-async def test_rc_1_parallel_registrations_over_two_processes_make_one_account(tmp_path: Path) -> None:
-    """Eight valid ways to the same number, each with a code of its own: one 201, the others 409, and only the
-    winner's password signs in."""
-    async with servers(tmp_path / "var", 2, LIMITS="observe") as started:
-        rests = [RestClient(server.port) for server in started]
-        sent = [(await rests[n % 2].post("/user/sms/", _BODY)).body["transaction"] for n in range(8)]
-        codes = {one["transaction"]: one["code"] for one in await _inbox(rests[0], 8)}
-        answers = await asyncio.gather(
-            *(
-                rests[n % 2].post("/user/", _form(transaction, codes[transaction], f"{PASSWORD} {n}"))
-                for n, transaction in enumerate(sent)
-            )
-        )
-        assert sorted(answer.status for answer in answers) == [201] + [409] * 7
-        winner = [answer.status for answer in answers].index(201)
-        logins = await asyncio.gather(
-            *(rests[0].post("/user/login/", {"account": MOBILE, "password": f"{PASSWORD} {n}"}) for n in range(8))
-        )
-        assert [login.status for login in logins] == [200 if n == winner else 401 for n in range(8)]
-
-
-async def test_rc_2_one_code_used_fifty_times_at_once_makes_one_account(tmp_path: Path) -> None:
-    """On two processes exactly one use succeeds."""
-    async with servers(tmp_path / "var", 2, LIMITS="observe") as started:
-        rests = [RestClient(server.port) for server in started]
-        transaction = (await rests[0].post("/user/sms/", _BODY)).body["transaction"]
-        code = (await _inbox(rests[0], 1))[0]["code"]
-        answers = await asyncio.gather(*(rests[n % 2].post("/user/", _form(transaction, code)) for n in range(50)))
-        statuses = sorted(answer.status for answer in answers)
-        assert statuses[0] == 201
-        assert set(statuses[1:]) <= {400, 409}
-        assert (await rests[1].get(f"/user/mobile/{MOBILE}/")).status == 409
-
-
 async def test_ws_12_a_page_on_another_process_hears_that_its_number_was_taken(tmp_path: Path) -> None:
     """Pushed, without asking; and the countdown of a send on one process runs on the other."""
     async with servers(tmp_path / "var", 2) as started:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.chaos import kills, outage, vendor_death
+from tests.chaos import kills, outage, races, vendor_death
 from tests.chaos.world import Table, seed_or_new
 
 MODES = ("refuse", "500", "hang")
@@ -26,6 +26,9 @@ def read_arguments() -> argparse.Namespace:
     away = parts.add_parser("outage", help="all vendors are away for a while")
     away.add_argument("--away-s", type=float, default=15)
     away.add_argument("--mode", choices=MODES, default="refuse")
+    racing = parts.add_parser("races", help="two servers are asked at the same moment for what only one may have")
+    racing.add_argument("--rounds", type=int, default=200)
+    racing.add_argument("--race", choices=races.RACES, help="one of them; all without it")
     return parser.parse_args()
 
 
@@ -33,6 +36,9 @@ async def run(asked: argparse.Namespace, directory: Path, seed: int) -> AsyncIte
     """The part that was asked for."""
     if asked.part == "kills":
         yield await kills.run(directory, rounds=asked.rounds, seed=seed)
+    elif asked.part == "races":
+        for race in [asked.race] if asked.race else races.RACES:
+            yield await races.run(directory / race, race=race, rounds=asked.rounds)
     elif asked.part == "outage":
         yield await outage.run(directory, away_s=asked.away_s, mode=asked.mode)
     else:

@@ -227,3 +227,35 @@ async def _everything(stack: Stack) -> str:
     for name in await stack.mongo.db.list_collection_names():
         found += [str(document) for document in await stack.mongo.db[name].find().to_list(None)]
     return "\n".join(found)
+
+
+async def test_rc_6_a_code_that_is_used_while_a_new_one_is_made_is_the_only_one_that_works(stack: Stack) -> None:
+    """It was right before the resend, so the transaction is over with it."""
+    codes, send = stack.services.codes, await _issue(stack)
+    old = await _code(stack, send)
+    stack.clock.advance(181)
+    async with codes.used(MOBILE, "register", send.transaction, old):
+        again = await _issue(stack, transaction=send.transaction)
+        new = await _code(stack, again)
+    assert new != old
+    assert await _use(codes, send, new) == "sms_code_invalid"
+    assert await codes.get_state(send.transaction) is None
+
+
+async def test_rc_6_a_use_that_fails_while_a_new_code_is_made_leaves_the_new_one_with_its_attempts(
+    stack: Stack,
+) -> None:
+    """And the old one void."""
+    codes, send = stack.services.codes, await _issue(stack)
+    old = await _code(stack, send)
+    stack.clock.advance(181)
+    again = send
+    try:
+        async with codes.used(MOBILE, "register", send.transaction, old):
+            again = await _issue(stack, transaction=send.transaction)
+            raise AppError("busy")
+    except AppError as fault:
+        assert fault.code == "busy"
+    assert (await codes.require_state(send.transaction))["attempts_left"] == 5
+    assert await _use(codes, send, old) == "sms_code_invalid"
+    assert await _use(codes, again, await _code(stack, again)) == "ok"

@@ -10,5 +10,5 @@ if now >= tonumber(has[5]) or tonumber(has[4]) >= tonumber(ARGV[6]) then return 
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 redis.call('HINCRBY', KEYS[1], 'seq', 1)
 if ARGV[5] ~= '1' or now < tonumber(has[6] or 0) then return 'counted' end
-redis.call('HSET', KEYS[1], 'hold', ARGV[7], 'hold_until', now + ARGV[8])
+redis.call('HSET', KEYS[1], 'hold', ARGV[7], 'hold_until', now + ARGV[8], 'hold_generation', has[3])
 return 'held'

@@ -33,7 +33,8 @@ local same = #previous > 0 and had.hold == nil and tonumber(had.expires) - now >
 if not same then
   redis.call('HSET', KEYS[1], 'generation', (had.generation or 0) + 1, 'nonce', ARGV[6], 'key', ARGV[7],
     'attempts', 0, 'expires', now + ARGV[10])
-  redis.call('HDEL', KEYS[1], 'hold', 'hold_until')
+  -- A code that is being used now was used before this: when that is done the transaction ends, new code and all.
+  if now >= tonumber(had.hold_until or 0) then redis.call('HDEL', KEYS[1], 'hold', 'hold_until', 'hold_generation') end
 end
 redis.call('HSET', KEYS[1], 'mobile_name', ARGV[3], 'mobile', ARGV[4], 'purpose', ARGV[5], 'owner', ARGV[8],
   'seq', (had.seq or 0) + 1, 'status', 'queued', 'attempt', 0, 'reason', '', 'locale', ARGV[16], 'silent', ARGV[17])

@@ -4,7 +4,7 @@
 -- Returns 1 if it was still this send's
 if redis.call('HGET', KEYS[2], 'owner') == ARGV[2] then redis.call('DEL', KEYS[2]) end
 redis.call('ZREM', KEYS[3], ARGV[2])
-local has = redis.call('HMGET', KEYS[1], 'owner', 'generation', 'attempts', 'hold')
+local has = redis.call('HMGET', KEYS[1], 'owner', 'generation', 'attempts', 'hold_generation')
 if has[1] ~= ARGV[2] then return 0 end
 if ARGV[3] == 'new' then return redis.call('DEL', KEYS[1]) end
 redis.call('HINCRBY', KEYS[1], 'seq', 1)
@@ -15,7 +15,7 @@ for i = 4, #ARGV, 2 do previous[ARGV[i]] = ARGV[i + 1] end
 for _, name in ipairs({'owner', 'status', 'attempt', 'reason', 'locale'}) do
   redis.call('HSET', KEYS[1], name, previous[name])
 end
-if previous.generation ~= has[2] and not has[4] then
+if previous.generation ~= has[2] and has[4] ~= has[2] then
   for _, name in ipairs({'generation', 'nonce', 'key', 'expires'}) do
     redis.call('HSET', KEYS[1], name, previous[name])
   end
