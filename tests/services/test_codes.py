@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -250,12 +251,10 @@ async def test_rc_6_a_use_that_fails_while_a_new_code_is_made_leaves_the_new_one
     old = await _code(stack, send)
     stack.clock.advance(181)
     again = send
-    try:
+    with suppress(AppError):
         async with codes.used(MOBILE, "register", send.transaction, old):
             again = await _issue(stack, transaction=send.transaction)
             raise AppError("busy")
-    except AppError as fault:
-        assert fault.code == "busy"
     assert (await codes.require_state(send.transaction))["attempts_left"] == 5
     assert await _use(codes, send, old) == "sms_code_invalid"
     assert await _use(codes, again, await _code(stack, again)) == "ok"
