@@ -16,13 +16,13 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import delivery, load, servers
+from benchmarks import accounts, delivery, load, servers
 from benchmarks.load import HttpClient, Sample, SocketClient
 from benchmarks.servers import Server
 
 PAGES = 2_000
 BUSY = 0.9  # of a core; a server that had less was kept waiting
-MEASUREMENTS = ("ws", "http", "memory", "sms")
+MEASUREMENTS = ("ws", "http", "memory", "sms", "accounts")
 NAMES = ("Haoma", "bare Tornado")
 
 
@@ -67,9 +67,31 @@ async def measure(asked: argparse.Namespace) -> list[Row]:
         if "http" in asked.only:
             messages = [(load.gets(server.port), b'"available":true') for server in pair]
             rows += await throughput("`GET /user/mobile/<mobile>/`", HttpClient, pair, messages, asked)
+    if "accounts" in asked.only:
+        async with servers.haoma(server_core) as server:
+            rows += apart(await accounts.figures(server))
     if "sms" in asked.only:
         rows += sms(await servers.figures("benchmarks.delivery"))
     return rows
+
+
+def apart(has: dict[str, float]) -> list[Row]:
+    """The figures of `benchmarks/accounts.py`."""
+    crowd = f"`mobile.check` beside {accounts.LOGINS} logins under way (PW-7), p99 (50 ms)"
+    operations = (("login", "login (PW-8)"), ("reset_send", "SMS for a reset"), ("reset", "reset (OTP-13)"))
+    return [
+        *(
+            (
+                f"{name}: known and unknown account apart, median of {accounts.PAIRS} (5 ms)",
+                f"{has[f'{key}_apart_ms']:.2f} ms",
+                "",
+                "",
+            )
+            for key, name in operations
+        ),
+        (crowd, f"{has['check_p99_ms']:.1f} ms", "", ""),
+        ("the same with no logins", f"{has['quiet_check_p99_ms']:.1f} ms", "", ""),
+    ]
 
 
 def sms(has: dict[str, float]) -> list[Row]:

@@ -52,6 +52,7 @@ class Recorder:
 
     name = "recorder"
     receipts: ReceiptReader | None = None
+    notices = True
 
     def __init__(self) -> None:
         self.called: asyncio.Queue[float] = asyncio.Queue()
