@@ -11,14 +11,17 @@ export class NumberField {
   status = "hint";
   held = false;
 
-  /** `changed(mobile)` is called when the number or what is known about it changes. */
-  constructor({ input, socket, call, changed }) {
+  /**
+   * `changed(mobile)` is called when the number or what is known about it changes. With a `socket` the field also asks
+   * whether the number is free, and hears when that changes.
+   */
+  constructor({ input, socket = null, call = null, changed }) {
     Object.assign(this, { input, call, changed });
     input.addEventListener("focus", () => this.#onFocus());
     input.addEventListener("input", () => this.#onInput());
     input.addEventListener("blur", () => this.#onBlur());
-    socket.on("mobile.taken", ({ mobile }) => this.#onPushed({ mobile, available: false }));
-    socket.on("mobile.freed", ({ mobile }) => this.#onPushed({ mobile, available: true }));
+    socket?.on("mobile.taken", ({ mobile }) => this.#onPushed({ mobile, available: false }));
+    socket?.on("mobile.freed", ({ mobile }) => this.#onPushed({ mobile, available: true }));
   }
 
   /** The canonical number that stands in the field, or null. */
@@ -46,7 +49,7 @@ export class NumberField {
   /** Asks whether the number is free; the socket watches it from then on. */
   async check() {
     const { mobile } = this;
-    if (!mobile || this.#asking === mobile) return;
+    if (!this.call || !mobile || this.#asking === mobile) return;
     clearTimeout(this.#again);
     this.#asking = mobile;
     try {
@@ -73,6 +76,7 @@ export class NumberField {
     if (kind === "partial") this.#show("hint", t("page.mobile_missing", { n: missing }));
     if (kind === "wrong") this.#show("invalid", t(reason, { n: extra }));
     if (kind !== "valid") return;
+    if (!this.call) return this.#show("right", t("page.mobile_right"));
     this.#show("checking", t("page.mobile_checking"));
     this.check();
   }
@@ -109,8 +113,9 @@ export class NumberField {
   #show(status, text) {
     this.status = status;
     setVerdict(this.input, status, text);
-    byId("mobile-login").hidden = status !== "taken";
-    for (const part of document.querySelectorAll("[data-follows=mobile]")) part.dataset.state = status;
+    const login = byId("mobile-login");
+    if (login) login.hidden = status !== "taken";
+    for (const part of document.querySelectorAll(`[data-follows=${this.input.id}]`)) part.dataset.state = status;
     const answer = byId("answer");
     if (answer) answer.textContent = t(`page.answer_${status}`);
     announce(text);
@@ -120,6 +125,7 @@ export class NumberField {
 
 function drawDigits(typed) {
   const digits = byId("digits");
+  if (!digits) return;
   digits.dataset.typed = typed;
   [...digits.children].forEach((digit, place) => digit.classList.toggle("on", place < typed));
 }

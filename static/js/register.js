@@ -1,12 +1,13 @@
 // The sign-up page.
 
 import { makeCall } from "./api.js";
-import { Captcha, callWithCaptcha } from "./captcha.js";
+import { callWithCaptcha } from "./captcha.js";
+import { CodeField } from "./code-field.js";
 import { showConnection } from "./connection.js";
 import { busyWhile, byId, setVerdict, showFaults, showMessage, showRefusal, wireReveals } from "./fields.js";
 import { NumberField } from "./number.js";
 import { lengthOf, strengthOf } from "./password.js";
-import { Sms, SMS_KEY } from "./sms.js";
+import { smsKey } from "./sms.js";
 import { PageSocket } from "./socket.js";
 import { announce, config, t, withLanguage } from "./texts.js";
 
@@ -14,39 +15,26 @@ const PURPOSE = "register";
 const HOME_AFTER_MS = 1_800;
 
 const form = byId("register-form");
-const { password, password2, sms_code: code } = form.elements;
+const { password, password2 } = form.elements;
 const message = byId("form-message");
-const sendCode = byId("send-code");
 const submit = byId("submit");
 
 const socket = new PageSocket("/ws");
 const call = makeCall(socket);
-const captcha = new Captcha(call, PURPOSE, showCaptcha);
 const number = new NumberField({ input: form.elements.mobile, socket, call, changed: onNumberChanged });
-const sms = new Sms({
-  socket, call, purpose: PURPOSE, button: sendCode, timeline: byId("sms-timeline"),
-  attempts: byId("attempts"), changed: onSmsChanged,
+const code = new CodeField({
+  purpose: PURPOSE, socket, call, form, message,
+  mobile: () => number.mobile,
+  sendable: () => number.sendable,
+  expected: () => (number.status === "free" || number.status === "unknown") && !number.held,
+  taken: () => number.showTaken(),
 });
+const { sms } = code;
 
-function onNumberChanged(mobile) {
-  sms.follow(mobile);
+function onNumberChanged() {
+  code.follow();
   if (number.status === "taken") sms.giveUp();
   drawStrength();
-}
-
-function onSmsChanged() {
-  const waiting = sms.waiting > 0;
-  sendCode.disabled = !number.sendable || waiting;
-  const soon = number.status === "free" || number.status === "unknown";
-  if (soon && !waiting && !number.held) captcha.prepare();
-  if (sms.inTrouble && byId("sms_code-verdict").dataset.state === "ok") setVerdict(code, "hint");
-}
-
-function showCaptcha(state) {
-  const line = byId("captcha-status");
-  line.dataset.state = state;
-  line.textContent = state === "idle" ? "" : t(`page.captcha_${state}`);
-  if (state === "failed" || state === "insecure") announce(line.textContent);
 }
 
 // Password
@@ -92,44 +80,6 @@ function onPassword2Blur() {
   }
 }
 
-// Code
-
-function onSendCode() {
-  return busyWhile(sendCode, async () => {
-    const { mobile } = number;
-    showMessage(message, "quiet");
-    try {
-      await sendTo(mobile);
-    } catch (refusal) {
-      onSendRefused(mobile, refusal);
-    }
-  });
-}
-
-async function sendTo(mobile) {
-  const solution = await captcha.take();
-  const asked = { mobile, purpose: PURPOSE, captcha: solution, transaction: sms.transaction };
-  const state = await callWithCaptcha(call, "sms.send", asked);
-  sms.begin(mobile, state);
-  code.value = "";
-  setVerdict(code, "ok", t("page.sms_sent"));
-  code.focus();
-}
-
-function onSendRefused(mobile, refusal) {
-  if (refusal.code === "mobile_taken") return number.showTaken();
-  if (refusal.code === "transaction_unknown") sms.forget();
-  if (refusal.params?.retry_after) sms.block(mobile, refusal.params.retry_after);
-  if (refusal.params?.fields) showFaults(form, message, refusal.params.fields);
-  else showRefusal(message, refusal);
-}
-
-function onCodeInput() {
-  const digits = code.value.replace(/[^0-9]/g, "").slice(0, 6);
-  if (digits !== code.value) code.value = digits;
-  setVerdict(code, "hint");
-}
-
 // The form
 
 function faultsNow() {
@@ -139,8 +89,7 @@ function faultsNow() {
   else if (typed < config.password_min) faults.password = ruleText("page.password_short", typed);
   else if (typed > config.password_max) faults.password = ruleText("page.password_long", typed);
   if (password.value !== password2.value) faults.password2 = t("page.password2_mismatch");
-  if (!/^[0-9]{6}$/.test(code.value)) faults.sms_code = t("page.code_shape");
-  else if (!sms.transaction) faults.sms_code = t("page.code_first");
+  if (code.fault()) faults.sms_code = code.fault();
   return faults;
 }
 
@@ -158,8 +107,7 @@ async function register() {
   number.held = true;
   try {
     const account = await callWithCaptcha(call, "user.register", {
-      mobile, password: password.value, password2: password2.value,
-      sms_code: code.value, transaction: sms.transaction,
+      mobile, password: password.value, password2: password2.value, ...code.proof,
     });
     showSuccess(account);
   } catch (refusal) {
@@ -205,7 +153,7 @@ function onConnection(state) {
 }
 
 function onStorage({ key, newValue }) {
-  if (key === SMS_KEY && newValue) pickUp();
+  if (key === smsKey(PURPOSE) && newValue) pickUp();
 }
 
 /** What the browser put back into the form after a reload or a step back was typed too. */
@@ -221,8 +169,6 @@ function wire() {
   password.addEventListener("blur", onPasswordBlur);
   password2.addEventListener("input", onPassword2Input);
   password2.addEventListener("blur", onPassword2Blur);
-  sendCode.addEventListener("click", onSendCode);
-  code.addEventListener("input", onCodeInput);
   form.addEventListener("submit", onSubmit);
   socket.on("state", onConnection);
   const missing = new Set();

@@ -4,7 +4,9 @@ import { LongPoll, WAIT_S } from "./poll.js";
 import { announce, t, waitText } from "./texts.js";
 import { Timeline } from "./timeline.js";
 
-export const SMS_KEY = "haoma.sms";
+/** Where this browser keeps the SMS of one purpose. */
+export const smsKey = (purpose) => `haoma.sms.${purpose}`;
+
 const KEEP_MS = 10 * 60_000;
 const LATE_TICK_MS = 2_500;
 
@@ -72,7 +74,7 @@ export class Sms {
   /** Picks up the SMS of before the reload, or of another tab; resolves with its number or null. */
   async restore() {
     const kept = this.#kept();
-    if (!kept || kept.purpose !== this.purpose) return null;
+    if (!kept) return null;
     try {
       const state = await this.call("sms.watch", { transaction: kept.transaction });
       this.#mobile = kept.mobile;
@@ -103,7 +105,7 @@ export class Sms {
     clearTimeout(this.#look);
     this.#poll.stop();
     this.timeline.reset();
-    for (const store of [sessionStorage, localStorage]) write(store, null);
+    for (const store of [sessionStorage, localStorage]) write(store, this.purpose, null);
     this.#draw();
   }
 
@@ -232,33 +234,33 @@ export class Sms {
 
   /** This tab's own, or what another tab has since begun for the same number (or for this empty form). */
   #kept() {
-    const mine = read(sessionStorage);
-    const shared = read(localStorage);
+    const mine = read(sessionStorage, this.purpose);
+    const shared = read(localStorage, this.purpose);
     if (!mine || (shared?.mobile === mine.mobile && shared.at > mine.at)) return shared;
     return mine;
   }
 
   #keep() {
     const { transaction } = this.#state;
-    const kept = { transaction, mobile: this.#mobile, purpose: this.purpose, times: this.timeline.times, at: Date.now() };
-    for (const store of [sessionStorage, localStorage]) write(store, kept);
+    const kept = { transaction, mobile: this.#mobile, times: this.timeline.times, at: Date.now() };
+    for (const store of [sessionStorage, localStorage]) write(store, this.purpose, kept);
   }
 }
 
 /** Storage may be switched off; then nothing is kept and all else works. */
-function read(store) {
+function read(store, purpose) {
   try {
-    const kept = JSON.parse(store.getItem(SMS_KEY));
+    const kept = JSON.parse(store.getItem(smsKey(purpose)));
     return kept && Date.now() - kept.at < KEEP_MS ? kept : null;
   } catch {
     return null;
   }
 }
 
-function write(store, kept) {
+function write(store, purpose, kept) {
   try {
-    if (kept) store.setItem(SMS_KEY, JSON.stringify(kept));
-    else store.removeItem(SMS_KEY);
+    if (kept) store.setItem(smsKey(purpose), JSON.stringify(kept));
+    else store.removeItem(smsKey(purpose));
   } catch {
     // Nowhere to keep it.
   }

@@ -81,7 +81,7 @@ async def tell_change(stack: Stack, transaction: str) -> None:
 
 async def transaction_of(visitor: Visitor) -> str:
     """The one that the page keeps."""
-    kept = await visitor.page.evaluate("() => JSON.parse(sessionStorage.getItem('haoma.sms')).transaction")
+    kept = await visitor.page.evaluate("() => JSON.parse(sessionStorage.getItem('haoma.sms.register')).transaction")
     return str(kept)
 
 
