@@ -36,10 +36,10 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         "password_max": settings.password_max,
         "development": settings.development,
     }
-    pages = {"/": "home", "/register": "register", "/login": "login"}
+    pages = {"/": "home", "/register": "register", "/login": "login", "/reset": "reset", "/me": "me"}
     routes: list[Any] = [
         *[(path, PageHandler, basics | {"page": page, "config": config}) for path, page in pages.items()],
-        *[(f"{path}/", MovedHandler, basics | {"url": path}) for path in ("/register", "/login")],
+        *[(f"{path}/", MovedHandler, basics | {"url": path}) for path in pages if path != "/"],
         (r"/user/reg/?", MovedHandler, basics | {"url": "/register"}),
         (r"/user/login", MovedHandler, basics | {"url": "/login"}),
         *[(_pattern(path), ApiHandler, basics | found) for path, found in _rest_routes().items()],

@@ -20,32 +20,44 @@ const ROUTES = {
   }),
   "user.register": (data) => post("/user/", data),
   "session.login": (data) => post("/user/login/", data),
+  "password.change": (data) => post("/user/password/", data),
+  "password.reset": (data) => post("/user/password/reset/", data),
+  "mobile.change": (data) => post("/user/mobile/", data),
+  "profile.get": () => get("/user/me/"),
+  "profile.update": (data) => ({ method: "PATCH", path: "/user/me/", body: data }),
+  "account.delete": (data) => ({ method: "DELETE", path: "/user/me/", body: data }),
+  "session.list": () => get("/user/sessions/"),
+  "session.end": ({ id }) => ({ method: "DELETE", path: `/user/sessions/${encodeURIComponent(id)}/` }),
+  "session.end_others": () => ({ method: "DELETE", path: "/user/sessions/" }),
   "session.refresh": () => post("/user/refresh/", {}),
   "session.logout": () => post("/user/logout/", {}),
 };
 // These set or read the session cookie, which a websocket cannot.
-const COOKIE_BOUND = new Set(["user.register", "session.login", "session.refresh", "session.logout"]);
+const COOKIE_BOUND = new Set(["user.register", "session.login", "session.refresh", "session.logout", "account.delete"]);
 // An answer to GeeTest may be longer than a message of the websocket.
 const LONG = new Set(["captcha.check"]);
 // Asking these twice does no harm, so an answer lost with the connection is asked for again.
-const REPEATABLE = new Set(["mobile.check", "captcha.new", "sms.watch"]);
+const REPEATABLE = new Set(["mobile.check", "captcha.new", "sms.watch", "profile.get", "session.list"]);
 
-/** call(type, data, signal) → the reply's data, or a Refusal; an aborted `signal` ends a request over REST. */
-export function makeCall(socket = null) {
+/**
+ * call(type, data, signal) → the reply's data, or a Refusal; an aborted `signal` ends a request over REST. `token()` is
+ * the access token to send along there, or null.
+ */
+export function makeCall(socket = null, token = () => null) {
   return async (type, data = {}, signal = null) => {
-    if (socket?.state !== "live" || COOKIE_BOUND.has(type) || LONG.has(type)) return overRest(type, data, signal);
+    if (socket?.state !== "live" || COOKIE_BOUND.has(type) || LONG.has(type)) return overRest(type, data, signal, token());
     try {
       return await socket.ask(type, data);
     } catch (refusal) {
       if (refusal.code !== "connection_lost" || !REPEATABLE.has(type)) throw refusal;
-      return overRest(type, data, signal);
+      return overRest(type, data, signal, token());
     }
   };
 }
 
-async function overRest(type, data, signal) {
+async function overRest(type, data, signal, token) {
   try {
-    return await request(ROUTES[type](data), signal);
+    return await request(ROUTES[type](data), signal, token);
   } catch (refusal) {
     return checkedAnyway(type, data, refusal);
   }
@@ -59,10 +71,11 @@ function checkedAnyway(type, { mobile }, refusal) {
   throw refusal;
 }
 
-async function request({ method, path, body, captcha, wait = 0 }, signal) {
+async function request({ method, path, body, captcha, wait = 0 }, signal, token) {
   const headers = { Accept: "application/json" };
   if (body) headers["Content-Type"] = "application/json";
   if (captcha) headers["X-Captcha"] = captcha;
+  if (token) headers.Authorization = `Bearer ${token}`;
   const response = await fetch(withLanguage(path), {
     method,
     headers,

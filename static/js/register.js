@@ -6,10 +6,10 @@ import { CodeField } from "./code-field.js";
 import { showConnection } from "./connection.js";
 import { busyWhile, byId, setVerdict, showFaults, showMessage, showRefusal, wireReveals } from "./fields.js";
 import { NumberField } from "./number.js";
-import { lengthOf, strengthOf } from "./password.js";
+import { PasswordField } from "./password-field.js";
 import { smsKey } from "./sms.js";
 import { PageSocket } from "./socket.js";
-import { announce, config, t, withLanguage } from "./texts.js";
+import { announce, t, withLanguage } from "./texts.js";
 
 const PURPOSE = "register";
 const HOME_AFTER_MS = 1_800;
@@ -30,41 +30,19 @@ const code = new CodeField({
   taken: () => number.showTaken(),
 });
 const { sms } = code;
+const newPassword = new PasswordField({ input: password, mobile: () => number.mobile, changed: onPasswordChanged });
+
+function onPasswordChanged() {
+  if (password2.value) onPassword2Input();
+}
 
 function onNumberChanged() {
   code.follow();
   if (number.status === "taken") sms.giveUp();
-  drawStrength();
+  newPassword.drawStrength();
 }
 
-// Password
-
-function onPasswordInput() {
-  drawStrength();
-  const typed = lengthOf(password.value);
-  if (!typed) setVerdict(password, "hint", ruleText("page.password_rule", typed));
-  else if (typed < config.password_min) setVerdict(password, "hint", ruleText("page.password_short", typed));
-  else if (typed > config.password_max) setVerdict(password, "invalid", ruleText("page.password_long", typed));
-  else setVerdict(password, "ok", ruleText("page.password_ok", typed));
-  if (password2.value) onPassword2Input();
-}
-
-function onPasswordBlur() {
-  const typed = lengthOf(password.value);
-  if (typed && typed < config.password_min) setVerdict(password, "invalid", ruleText("page.password_short", typed));
-}
-
-function ruleText(key, typed) {
-  const { password_min: min, password_max: max } = config;
-  return t(key, { min, max, n: typed, missing: min - typed, extra: typed - max });
-}
-
-function drawStrength() {
-  const level = strengthOf(password.value, number.mobile);
-  const meter = byId("password-strength");
-  meter.dataset.level = level;
-  meter.querySelector("span").textContent = level ? t(`page.strength_${level}`) : "";
-}
+// The password again
 
 function onPassword2Input() {
   const [one, two] = [password.value, password2.value];
@@ -83,11 +61,8 @@ function onPassword2Blur() {
 // The form
 
 function faultsNow() {
-  const typed = lengthOf(password.value);
   const faults = {};
-  if (!typed) faults.password = t("page.password_empty");
-  else if (typed < config.password_min) faults.password = ruleText("page.password_short", typed);
-  else if (typed > config.password_max) faults.password = ruleText("page.password_long", typed);
+  if (newPassword.fault()) faults.password = newPassword.fault();
   if (password.value !== password2.value) faults.password2 = t("page.password2_mismatch");
   if (code.fault()) faults.sms_code = code.fault();
   return faults;
@@ -159,14 +134,12 @@ function onStorage({ key, newValue }) {
 /** What the browser put back into the form after a reload or a step back was typed too. */
 function judgeWhatStands() {
   if (number.input.value && number.status === "hint") number.fill(number.input.value);
-  if (password.value) onPasswordInput();
+  if (password.value) newPassword.judge();
 }
 
 function wire() {
   wireReveals();
   showConnection(socket);
-  password.addEventListener("input", onPasswordInput);
-  password.addEventListener("blur", onPasswordBlur);
   password2.addEventListener("input", onPassword2Input);
   password2.addEventListener("blur", onPassword2Blur);
   form.addEventListener("submit", onSubmit);

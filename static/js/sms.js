@@ -2,7 +2,7 @@
 
 import { LongPoll, WAIT_S } from "./poll.js";
 import { announce, t, waitText } from "./texts.js";
-import { Timeline } from "./timeline.js";
+import { SILENT, Timeline } from "./timeline.js";
 
 /** Where this browser keeps the SMS of one purpose. */
 export const smsKey = (purpose) => `haoma.sms.${purpose}`;
@@ -194,7 +194,7 @@ export class Sms {
 
   /** Until it is delivered, while its code is good: even a failed one may arrive after all. */
   #expectsNews() {
-    if (!this.#state || this.#state.status === "delivered") return false;
+    if (!this.#state || this.#state.status === "delivered" || SILENT.has(this.purpose)) return false;
     const { expires_at, server_now, heardAt } = this.#state;
     return expires_at - server_now > (Date.now() - heardAt) / 1000;
   }

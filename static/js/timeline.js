@@ -4,7 +4,7 @@ import { announce, t, timeText } from "./texts.js";
 
 const STEPS = ["queued", "sending", "accepted", "delivered"];
 // These two never say whether the number is known, so they have one step only.
-const SILENT = new Set(["login", "reset"]);
+export const SILENT = new Set(["login", "reset"]);
 // What failed only after the carrier had taken it.
 const AFTER_ACCEPTED = new Set(["undelivered"]);
 // How long a step may take before the page says that this is nothing to worry about.

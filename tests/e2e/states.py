@@ -159,6 +159,65 @@ async def home_signed_in(visitor: Visitor, stack: Stack, query: str) -> None:
     await expect(visitor.page.locator("#username")).to_contain_text("hm_")
 
 
+async def login_by_code(visitor: Visitor, stack: Stack, query: str) -> None:
+    """An SMS is said to be on its way, if the number is known."""
+    await visitor.open("/login" + query)
+    await visitor.page.locator("#tab-code").click()
+    await visitor.page.locator("#mobile").fill(MOBILE)
+    await visitor.page.locator("#send-code").click()
+    await expect(visitor.page.locator("#sms-timeline")).to_be_visible()
+
+
+async def reset_with_errors(visitor: Visitor, stack: Stack, query: str) -> None:
+    """Nothing was filled in right."""
+    await visitor.open("/reset" + query)
+    await visitor.page.locator("#mobile").fill("1540000")
+    await visitor.page.locator("#new_password").fill("short")
+    await visitor.page.locator("#submit").click()
+    await expect(visitor.page.locator("#new_password-verdict")).to_have_attribute("data-state", "invalid")
+
+
+async def reset_done(visitor: Visitor, stack: Stack, query: str) -> None:
+    """A new password is set."""
+    await take_number(stack)
+    stack.clock.advance(61)
+    sent = len(stack.provider.sent)
+    await visitor.open("/reset" + query)
+    await visitor.page.locator("#mobile").fill(MOBILE)
+    await visitor.page.locator("#send-code").click()
+    await expect(visitor.page.locator("#sms-timeline")).to_be_visible()
+    await visitor.page.locator("#sms_code").fill((await stack.provider.nth(sent + 1)).code)
+    await visitor.page.locator("#new_password").fill("another battery, staple")
+    await visitor.page.locator("#submit").click()
+    await expect(visitor.page.locator("#success")).to_be_visible()
+
+
+async def me(visitor: Visitor, stack: Stack, query: str) -> None:
+    """One's own account, with a long name and another device."""
+    await home_signed_in(visitor, stack, query)
+    await stack.rest().post("/user/login/", {"account": MOBILE, "password": PASSWORD})
+    await visitor.open("/me" + query)
+    await visitor.page.locator("#name").fill("一个名字可以有三十二个字符那么长而且中间没有任何空格或标点符号")
+    await visitor.page.locator("#age").focus()
+    await expect(visitor.page.locator("#profile-undo")).to_be_visible()
+
+
+async def me_with_errors(visitor: Visitor, stack: Stack, query: str) -> None:
+    """Each form says what is wrong."""
+    await home_signed_in(visitor, stack, query)
+    await visitor.open("/me" + query)
+    page = visitor.page
+    await page.locator("#name").fill("管理员")
+    await page.locator("#age").fill("101")
+    await page.locator(".switch-box").click()
+    for form in ("password", "mobile"):
+        await page.locator(f"#{form}-submit").click()
+    await page.locator("#delete_sure").check()
+    await page.locator("#delete-submit").click()
+    await expect(page.locator("#delete_password-verdict")).to_have_attribute("data-state", "invalid")
+    await expect(page.locator("#description-verdict")).to_have_attribute("data-state", "invalid")
+
+
 async def error_page(visitor: Visitor, stack: Stack, query: str) -> None:
     """An address that is not ours."""
     visitor.expects("404 /nowhere")
@@ -190,6 +249,11 @@ STATES: tuple[Reach, ...] = (
     login,
     home_signed_out,
     home_signed_in,
+    login_by_code,
+    reset_with_errors,
+    reset_done,
+    me,
+    me_with_errors,
     error_page,
     inbox,
 )

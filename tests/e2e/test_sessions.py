@@ -38,7 +38,7 @@ async def test_tok_6_an_open_page_leaves_when_its_session_is_ended_elsewhere(sta
     theirs.page.on("websocket", lambda opened: connections.append(opened))
     await stack.services.sessions.end_all(who.user, "ended", but=who.sid)
     await expect(theirs.page.locator("#signed-out")).to_be_visible()
-    await expect(theirs.page.locator("#announcer")).to_have_text("本次登录已结束，您已退出登录。")
+    await expect(theirs.page.locator("#announcer")).to_have_text("这次登录已在别处结束，您已退出登录。")
     await expect(mine.page.locator("#signed-in")).to_be_visible()
     await theirs.page.clock.run_for(60_000)
     assert connections == []
