@@ -15,9 +15,12 @@ from server.handlers.health import HealthHandler, KeysHandler, MetricsHandler, R
 from server.handlers.inbox import InboxJsonHandler, InboxPage, InboxSocket, SandboxHandler
 from server.handlers.page_socket import OpenSockets, PageSocket
 from server.handlers.pages import MovedHandler, NotFoundPage, PageHandler, StaticHandler
+from server.handlers.passwords import PATH as PASSWORDS_PATH
+from server.handlers.passwords import CommonPasswords, CommonPasswordsHandler
 from server.handlers.receipts import ReceiptsHandler
 from server.logs import get_log
 from server.operations import OPERATIONS, Dispatcher
+from server.password_rule import common_passwords
 from server.settings import Settings
 
 _log = get_log("server.http")
@@ -36,6 +39,8 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         "password_max": settings.password_max,
         "development": settings.development,
     }
+    words = CommonPasswords(common_passwords(settings.password_min))
+    config["passwords_url"] = words.url
     pages = {"/": "home", "/register": "register", "/login": "login", "/reset": "reset", "/me": "me"}
     routes: list[Any] = [
         *[(path, PageHandler, basics | {"page": page, "config": config}) for path, page in pages.items()],
@@ -46,6 +51,7 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         (_pattern(CaptchaPicture.path_pattern), CaptchaPicture, basics),
         (r"/ws", PageSocket, basics | {"sockets": sockets, "enforce": settings.limits == "enforce"}),
         (_pattern(ReceiptsHandler.path_pattern) + "?", ReceiptsHandler, basics),
+        (re.escape(PASSWORDS_PATH), CommonPasswordsHandler, basics | {"words": words}),
         (r"/healthz", HealthHandler, basics),
         (r"/readyz", ReadyHandler, basics),
         (r"/metrics", MetricsHandler, basics),

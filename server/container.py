@@ -16,6 +16,7 @@ from server.jobs import Outside, Worker
 from server.keys import KeyFault
 from server.logs import get_log
 from server.metrics import Metrics
+from server.password_rule import PasswordRule
 from server.pool import BoundedPool
 from server.services import Services
 from server.services.access_tokens import AccessTokens
@@ -259,6 +260,7 @@ async def open_services(
                 users=users,
                 codes=codes,
                 passwords=passwords,
+                rule=PasswordRule(site=settings.site_name, shortest=settings.password_min),
                 sessions=sessions,
                 notices=NoticeService(jobs=jobs, budget=budget, router=router, clock=clock, metrics=metrics),
                 events=events,

@@ -20,6 +20,7 @@ from server.handlers.page_socket import OpenSockets
 from server.i18n import load_texts
 from server.logs import get_log, set_up_logs
 from server.operations import Dispatcher
+from server.password_rule import PasswordRule
 from server.schemas.base import Rules
 from server.settings import Settings, SettingsFault
 
@@ -48,6 +49,12 @@ def run() -> int:
     return 1
 
 
+def rules_of(settings: Settings) -> Rules:
+    """What the operator has set about shapes."""
+    rule = PasswordRule(site=settings.site_name, shortest=settings.password_min)
+    return Rules(settings.password_min, settings.password_max, rule)
+
+
 async def serve(settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C (0), or until a store of ours dies (1)."""
     set_up_logs(settings.log_format)
@@ -62,7 +69,7 @@ async def serve(settings: Settings) -> int:
     ):
         pages = OpenSockets()
         services.health.on_change(pages.broadcast)
-        dispatcher = Dispatcher(services, Rules(settings.password_min, settings.password_max))
+        dispatcher = Dispatcher(services, rules_of(settings))
         app = make_app(dispatcher, make_edge(settings, port), settings, pages)
         server = HTTPServer(app, **SERVER_OPTIONS)
         server.add_sockets(sockets)

@@ -25,9 +25,8 @@ from server.embedded import EmbeddedStores, Urls
 from server.handlers.page_socket import OpenSockets
 from server.i18n import load_texts
 from server.logs import set_up_logs
-from server.main import SERVER_OPTIONS
+from server.main import SERVER_OPTIONS, rules_of
 from server.operations import Dispatcher
-from server.schemas.base import Rules
 from server.services import Services
 from server.settings import Settings
 from server.sms.router import Route
@@ -148,7 +147,7 @@ async def open_stack(
         )
         sockets = OpenSockets()
         services.health.on_change(sockets.broadcast)
-        dispatcher = Dispatcher(services, Rules(settings.password_min, settings.password_max))
+        dispatcher = Dispatcher(services, rules_of(settings))
         listener, port = bind_unused_port()
         app = make_app(dispatcher, make_edge(settings, port), settings, sockets)
         server = HTTPServer(app, **SERVER_OPTIONS)

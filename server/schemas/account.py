@@ -19,7 +19,19 @@ from server.schemas.base import (
 )
 
 
-class UserRegister(StrictSchema):
+class WithNewPassword(StrictSchema):
+    """Whatever sets a password for a number, which must not be made of that number."""
+
+    judged_field = "new_password"
+
+    @validates_schema
+    def _judge_by_number(self, data: dict[str, Any], **_: Any) -> None:
+        weakness = self.rules.password_rule.weakness(data[self.judged_field], mobile=data["mobile"])
+        if weakness:
+            raise ValidationError(weakness, self.judged_field)
+
+
+class UserRegister(WithNewPassword):
     """`user.register`. `password2`, where given, must repeat the password."""
 
     mobile = Mobile(required=True)
@@ -29,6 +41,7 @@ class UserRegister(StrictSchema):
     transaction = transaction_field(required=True)
     agree = Flag()
     captcha = captcha_field()
+    judged_field = "password"
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
     def _judge_repetition(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> None:
@@ -80,7 +93,7 @@ class PasswordChange(StrictSchema):
     new_password = Password(required=True)
 
 
-class PasswordReset(StrictSchema):
+class PasswordReset(WithNewPassword):
     """`password.reset`."""
 
     mobile = Mobile(required=True)

@@ -3,13 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from marshmallow.validate import Range
 
 from server.errors import FieldFault
+from server.password_rule import PasswordRule
 
 _FAULTS: dict[str, str | list[Any] | dict[Any, Any]] = {
     "required": "field.required",
@@ -35,6 +36,7 @@ class Rules:
 
     password_min: int = 8
     password_max: int = 64
+    password_rule: PasswordRule = field(default_factory=PasswordRule)
 
 
 class StrictSchema(Schema):
@@ -143,6 +145,8 @@ class Password(Text):
             raise ValidationError(
                 [FieldFault("field.password_length", min=rules.password_min, max=rules.password_max)]
             )
+        if weakness := rules.password_rule.weakness(password):
+            raise ValidationError(weakness)
         return password
 
 

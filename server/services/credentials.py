@@ -6,6 +6,7 @@ from server.caller import Caller, Identity
 from server.errors import AppError
 from server.events import EventBus, topics
 from server.logs import get_log, mask
+from server.password_rule import PasswordRule
 from server.services.codes import CodeService
 from server.services.notices import NoticeService
 from server.services.passwords import PasswordService
@@ -24,6 +25,7 @@ class CredentialService:
         users: UserStore,
         codes: CodeService,
         passwords: PasswordService,
+        rule: PasswordRule,
         sessions: SessionService,
         notices: NoticeService,
         events: EventBus,
@@ -31,6 +33,7 @@ class CredentialService:
         self._users = users
         self._codes = codes
         self._passwords = passwords
+        self._rule = rule
         self._sessions = sessions
         self._notices = notices
         self._events = events
@@ -48,6 +51,8 @@ class CredentialService:
         """Replace a password that is known. This session goes on, all others end. AppError `credentials_invalid`,
         `result_unknown`."""
         user = await self.require_password(who, password)
+        if weakness := self._rule.weakness(new_password, mobile=user["mobile"]):
+            raise AppError("validation_failed", fields={"new_password": [weakness]})
         changed = await self._change(user, password=await self._passwords.hash(new_password))
         await self._sessions.end_all(who.user, "password_changed", but=who.sid, version=changed["version"])
         _log.info("password.changed", user=who.user)

@@ -1,7 +1,7 @@
 // A field for a new password: its rule and its strength while it is typed.
 
 import { byId, setVerdict } from "./fields.js";
-import { lengthOf, strengthOf } from "./password.js";
+import { learnCommon, lengthOf, strengthOf, weaknessOf } from "./password.js";
 import { config, t } from "./texts.js";
 
 export class PasswordField {
@@ -9,6 +9,7 @@ export class PasswordField {
   constructor({ input, mobile = () => null, changed = () => {} }) {
     Object.assign(this, { input, mobile, changed });
     this.meter = byId(`${input.id}-strength`);
+    input.addEventListener("focus", () => this.#onFocus());
     input.addEventListener("input", () => this.judge());
     input.addEventListener("blur", () => this.#onBlur());
   }
@@ -22,7 +23,9 @@ export class PasswordField {
     const typed = lengthOf(this.value);
     if (!typed) return t("page.password_empty");
     if (typed < config.password_min) return ruleText("page.password_short", typed);
-    return typed > config.password_max ? ruleText("page.password_long", typed) : null;
+    if (typed > config.password_max) return ruleText("page.password_long", typed);
+    const weakness = weaknessOf(this.value, this.mobile());
+    return weakness ? t(weakness) : null;
   }
 
   /** Says how it stands now. */
@@ -40,6 +43,13 @@ export class PasswordField {
     const level = strengthOf(this.value, this.mobile());
     this.meter.dataset.level = level;
     this.meter.querySelector("span").textContent = level ? t(`page.strength_${level}`) : "";
+  }
+
+  async #onFocus() {
+    await learnCommon();
+    if (!this.value) return;
+    if (document.activeElement === this.input) this.judge();
+    else this.#onBlur();
   }
 
   #onBlur() {

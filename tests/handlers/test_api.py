@@ -293,6 +293,7 @@ ALLOWED = {
     "/user/sessions/": {"GET", "DELETE"},
     "/user/sessions/x/": {"DELETE"},
     "/receipts/x/y/": {"POST"},
+    "/passwords.json": {"GET"},
     "/healthz": {"GET", "HEAD"},
     "/readyz": {"GET", "HEAD"},
     "/metrics": {"GET"},
