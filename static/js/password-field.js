@@ -46,8 +46,7 @@ export class PasswordField {
   }
 
   async #onFocus() {
-    await learnCommon();
-    if (!this.value) return;
+    if (!(await learnCommon()) || !this.value) return;
     if (document.activeElement === this.input) this.judge();
     else this.#onBlur();
   }

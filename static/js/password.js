@@ -12,13 +12,15 @@ const KINDS = [/[a-z]/, /[A-Z]/, /[0-9]/, /[^a-zA-Z0-9]/];
 let common = new Set();
 let asked = null;
 
-/** Fetches the list of common passwords, once. Without it the server still judges. */
-export function learnCommon() {
+/** Fetches the list of common passwords, once; true if there is news. Without it the server still judges. */
+export async function learnCommon() {
+  if (common.size) return false;
   asked ??= fetch(config.passwords_url)
-    .then((answer) => (answer.ok ? answer.json() : Promise.reject(answer.status)))
-    .then((words) => { common = new Set(words); })
-    .catch(() => { asked = null; });
-  return asked;
+    .then((answer) => (answer.ok ? answer.json() : []))
+    .catch(() => [])
+    .finally(() => { asked = null; });
+  common = new Set(await asked);
+  return common.size > 0;
 }
 
 /** Characters as people count them for the rule: code points after NFC. */
