@@ -11,7 +11,8 @@ from tests.helpers import PASSWORD, PageClient, RestClient
 
 PAIRS = 200
 LOGINS, CHECKING_PAGES, CHECK_EVERY_S, CROWD_S = 50, 10, 0.1, 10
-_KNOWN = "15400000001"
+# None of them is guessed at so often that its codes or passwords are closed.
+_KNOWN = [f"154{place:08d}" for place in range(1, 41)]
 Figures = dict[str, float]
 
 
@@ -19,7 +20,8 @@ async def figures(server: Server) -> Figures:
     """`<operation>_apart_ms`: medians of a known and of an unknown account, apart; `check_p99_ms` beside the crowd,
     `quiet_check_p99_ms` without it."""
     rest = RestClient(server.port)
-    await _sign_up(rest)
+    for place, mobile in enumerate(_KNOWN):
+        await _sign_up(rest, mobile, place)
     found = await _apart(rest)
     found["quiet_check_p99_ms"] = await _checks(server, 3)
     found["check_p99_ms"] = await _beside(_logins(server), lambda: _checks(server, CROWD_S))
@@ -27,12 +29,12 @@ async def figures(server: Server) -> Figures:
     return found
 
 
-async def _sign_up(rest: RestClient) -> None:
-    sent = (await rest.post("/user/sms/", {"mobile": _KNOWN, "purpose": "register"})).body
+async def _sign_up(rest: RestClient, mobile: str, before: int) -> None:
+    sent = (await rest.post("/user/sms/", {"mobile": mobile, "purpose": "register"})).body
     inbox: list[dict[str, str]] = []
-    while not inbox:
+    while len(inbox) <= before:
         inbox = (await rest.get("/dev/inbox.json")).body
-    form = {"mobile": _KNOWN, "password": PASSWORD, "sms_code": inbox[0]["code"], "transaction": sent["transaction"]}
+    form = {"mobile": mobile, "password": PASSWORD, "sms_code": inbox[0]["code"], "transaction": sent["transaction"]}
     made = await rest.post("/user/", form)
     assert made.status == 201, made.body
 
@@ -42,7 +44,7 @@ async def _apart(rest: RestClient) -> Figures:
     times: dict[tuple[str, bool], list[float]] = defaultdict(list)
     for pair in range(PAIRS + 5):
         for known in (True, False) if pair % 2 else (False, True):
-            mobile = _KNOWN if known else f"154{pair + 10:08d}"
+            mobile = _KNOWN[pair % len(_KNOWN)] if known else f"154{pair + 100:08d}"
             for name, seconds in (await _times(rest, mobile)).items():
                 if pair >= 5:  # the first ones warm up
                     times[name, known].append(seconds * 1000)

@@ -31,9 +31,11 @@ from server.services.courier import CourierService
 from server.services.credentials import CredentialService
 from server.services.delivery import DeliveryService
 from server.services.guard import SessionGuard
+from server.services.guesses import GuessService
 from server.services.health import HealthService
 from server.services.inbox import InboxService
 from server.services.limits import LimitService
+from server.services.login_guard import LoginGuard
 from server.services.members import MemberService
 from server.services.mobiles import MobileService
 from server.services.notices import NoticeService
@@ -44,6 +46,8 @@ from server.services.profiles import ProfileService
 from server.services.receipts import ReceiptService
 from server.services.refresh_tokens import RefreshTokens
 from server.services.repeats import RepeatService
+from server.services.rooms import LEASE_S as ROOM_LEASE_S
+from server.services.rooms import RoomService
 from server.services.sandbox import SandboxService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
@@ -59,9 +63,11 @@ from server.stores.budget import BudgetStore
 from server.stores.captcha import CaptchaStore
 from server.stores.codes import CodeRules, CodeStore
 from server.stores.conversion import ConversionRules, ConversionStore
+from server.stores.guesses import GuessStore
 from server.stores.inbox import InboxStore
 from server.stores.jobs import JobStore
 from server.stores.limits import LimitStore
+from server.stores.login_guard import LoginGuardStore
 from server.stores.members import MemberStore
 from server.stores.meta import MetaStore
 from server.stores.mongo import Mongo
@@ -70,6 +76,7 @@ from server.stores.providers import MessageStore, ProviderStore
 from server.stores.redis import Redis
 from server.stores.registry import RegistryStore
 from server.stores.repeats import RepeatStore
+from server.stores.rooms import RoomStore
 from server.stores.sandbox import SandboxStore
 from server.stores.sessions import SessionStore
 from server.stores.users import DuplicateMobiles, UserStore
@@ -125,6 +132,7 @@ async def open_services(
         rules = CodeRules(
             interval_s=settings.sms_interval_s,
             expire_s=settings.sms_expire_s,
+            limits=settings.limit_rules,
             enforce=settings.limits == "enforce",
         )
 
@@ -149,6 +157,7 @@ async def open_services(
         )
         limits = LimitService(
             store=LimitStore(redis),
+            rules=settings.limit_rules,
             tagger=tagger,
             metrics=metrics,
             enforce=rules.enforce,
@@ -226,7 +235,39 @@ async def open_services(
             metrics=metrics,
         )
         countdowns = CountdownService(codes=codes, events=events, clock=clock)
-        mobiles = MobileService(registry=RegistryStore(mongo), events=events, clock=clock)
+        asks_captcha = settings.captcha_provider != "none"
+        mobiles = MobileService(
+            registry=RegistryStore(mongo),
+            events=events,
+            clock=clock,
+            mode=settings.uniqueness,
+            captcha=asks_captcha,
+        )
+        login_guard = LoginGuard(
+            store=LoginGuardStore(redis, settings.limit_rules),
+            rules=settings.limit_rules,
+            limits=limits,
+            tagger=tagger,
+            metrics=metrics,
+            enforce=rules.enforce,
+            captcha=asks_captcha,
+        )
+        guesses = GuessService(
+            store=GuessStore(redis, least=settings.limit_rules.code_service_hour),
+            limits=limits,
+            metrics=metrics,
+            clock=clock,
+            enforce=rules.enforce,
+            captcha=asks_captcha,
+        )
+        rooms = RoomService(
+            store=RoomStore(redis, lease_s=ROOM_LEASE_S),
+            rules=settings.limit_rules,
+            tagger=tagger,
+            metrics=metrics,
+            clock=clock,
+            enforce=rules.enforce,
+        )
         drawing = BoundedPool("captcha", waiting_max=_PICTURES_WAITING_MAX)
         stack.callback(drawing.aclose)
         captcha_http = HttpClient(total_s=_CAPTCHA_VENDOR_S)
@@ -249,7 +290,14 @@ async def open_services(
         )
         services = Services(
             accounts=AccountService(
-                users=users, codes=codes, passwords=passwords, sessions=sessions, events=events, clock=clock
+                users=users,
+                codes=codes,
+                passwords=passwords,
+                guard=login_guard,
+                sessions=sessions,
+                events=events,
+                clock=clock,
+                tells_taken=mobiles.tells,
             ),
             captcha=captchas,
             budget=budget,
@@ -261,12 +309,14 @@ async def open_services(
                 codes=codes,
                 passwords=passwords,
                 rule=PasswordRule(site=settings.site_name, shortest=settings.password_min),
+                guard=login_guard,
                 sessions=sessions,
                 notices=NoticeService(jobs=jobs, budget=budget, router=router, clock=clock, metrics=metrics),
                 events=events,
             ),
             delivery=delivery,
             guard=guard,
+            guesses=guesses,
             health=health,
             inbox=inbox if settings.development else None,
             sandbox=panel if settings.development else None,
@@ -276,6 +326,7 @@ async def open_services(
             polls=PollService(codes=codes, countdowns=countdowns, metrics=metrics),
             profiles=ProfileService(users=users),
             repeats=RepeatService(store=RepeatStore(redis), tagger=tagger),
+            rooms=rooms,
             sending=SendService(
                 guard=guard,
                 users=users,
@@ -299,7 +350,7 @@ async def open_services(
         )
         stack.push_async_callback(members.aclose)
         await _join(members)
-        for running in (courier, worker, countdowns, mobiles, guard, health):
+        for running in (courier, worker, countdowns, mobiles, guard, rooms, health):
             await running.start()
             stack.push_async_callback(running.aclose)
         if services.inbox and services.sandbox:

@@ -25,6 +25,7 @@ ERRORS: dict[str, int] = {
     "transaction_unknown": 404,
     "idempotency_conflict": 422,
     "credentials_invalid": 401,
+    "method_stopped": 403,
     "account_disabled": 403,
     "token_invalid": 401,
     "origin_refused": 403,

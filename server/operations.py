@@ -88,12 +88,18 @@ class Operation:
 
 async def check_mobile(services: Services, caller: Caller, data: Data) -> Reply:
     """Is this number free? A socket then hears when that changes."""
+    mobile = data["mobile"]
     if caller.watcher is not None:
         caller.watcher.charge_check()
-    await _admit(services, caller, "mobile.check", "check", data)
+    passed = await _spend(services, caller, "check", data)
+    services.mobiles.require_asking(captcha_passed=passed)
+    await services.limits.charge_question(caller, mobile, captcha_passed=passed, purpose="check")
     if caller.watcher is not None:
-        services.mobiles.watch(caller.watcher, data["mobile"])
-    return Reply({"mobile": data["mobile"], "available": await services.mobiles.available(data["mobile"])})
+        services.mobiles.watch(caller.watcher, mobile)
+    available = await services.mobiles.told(mobile)
+    if available is None and caller.transport == "rest" and services.mobiles.tells:
+        raise AppError("check_unavailable", retry_after=1)
+    return Reply({"mobile": mobile, "available": available})
 
 
 async def new_captcha(services: Services, caller: Caller, data: Data) -> Reply:
@@ -135,12 +141,21 @@ async def watch_sms(services: Services, caller: Caller, data: Data) -> Reply:
 async def register_user(services: Services, caller: Caller, data: Data) -> Reply:
     """Make the account and sign in."""
     data.pop("agree", None)
-    await _admit(services, caller, "user.register", "register", data)
+    passed = await _spend(services, caller, "register", data)
+    if services.mobiles.tells:
+        await services.limits.charge_question(caller, data["mobile"], captcha_passed=passed, purpose="register")
+        await services.accounts.require_not_taken(data["mobile"], data["transaction"])
+    await services.limits.charge_address("user.register", caller.address, captcha_passed=passed)
+
+    async def register() -> SignedIn:
+        async with services.guesses.trying(caller, "register", captcha_passed=passed):
+            return await services.accounts.register(**data, caller=caller)
+
     made = await services.repeats.once(
         "user.register",
         data,
         caller,
-        act=lambda: services.accounts.register(**data, caller=caller),
+        act=register,
         result_of=lambda made: str(made.user["_id"]),
         again=lambda _: services.accounts.resume(
             password=data["password"], transaction=data["transaction"], caller=caller
@@ -151,9 +166,11 @@ async def register_user(services: Services, caller: Caller, data: Data) -> Reply
 
 async def login(services: Services, caller: Caller, data: Data) -> Reply:
     """Sign in, by password or by the code of an SMS."""
-    await _admit(services, caller, "session.login", "login", data)
-    way = services.accounts.login_by_code if "sms_code" in data else services.accounts.login
-    return _signed_in(await way(**data, caller=caller))
+    passed = await _admit(services, caller, "session.login", "login", data)
+    if "sms_code" not in data:
+        return _signed_in(await services.accounts.login(**data, caller=caller, captcha_passed=passed))
+    async with services.guesses.trying(caller, "login", captcha_passed=passed):
+        return _signed_in(await services.accounts.login_by_code(**data, caller=caller))
 
 
 async def authenticate(services: Services, caller: Caller, data: Data) -> Reply:
@@ -161,6 +178,7 @@ async def authenticate(services: Services, caller: Caller, data: Data) -> Reply:
     await services.limits.charge_address("session.authenticate", caller.address)
     who = services.tokens.identify(data["token"])
     await services.guard.require(who, reading=False)
+    await services.rooms.enter_session(caller.watcher, who.sid)
     return Reply({"username": who.username}, session=who)
 
 
@@ -200,22 +218,26 @@ async def end_other_sessions(services: Services, caller: Caller, data: Data) -> 
 
 async def change_password(services: Services, caller: Caller, data: Data) -> Reply:
     """Replace a password that is known; all other sessions end."""
-    await services.limits.charge_address("password.change", caller.address)
-    await services.credentials.change_password(_holder(caller), **data, caller=caller)
+    passed = await _admit(services, caller, "password.change", "login", data)
+    await services.credentials.change_password(_holder(caller), **data, caller=caller, captcha_passed=passed)
     return Reply({})
 
 
 async def reset_password(services: Services, caller: Caller, data: Data) -> Reply:
     """Replace a forgotten password by the code of an SMS; all sessions end, and none begins."""
-    await _admit(services, caller, "password.reset", "reset", data)
-    await services.credentials.reset_password(**data, caller=caller)
+    passed = await _admit(services, caller, "password.reset", "reset", data)
+    async with services.guesses.trying(caller, "reset", captcha_passed=passed):
+        await services.credentials.reset_password(**data, caller=caller)
     return Reply({})
 
 
 async def change_mobile(services: Services, caller: Caller, data: Data) -> Reply:
     """Move the account to another number; all other sessions end."""
-    await services.limits.charge_address("mobile.change", caller.address)
-    changed = await services.credentials.change_mobile(_holder(caller), **data, caller=caller)
+    passed = await _admit(services, caller, "mobile.change", "login", data)
+    async with services.guesses.trying(caller, "login", captcha_passed=passed):
+        changed = await services.credentials.change_mobile(
+            _holder(caller), **data, caller=caller, captcha_passed=passed
+        )
     return Reply({"mobile": mask(changed["mobile"])})
 
 
@@ -239,8 +261,10 @@ async def replace_profile(services: Services, caller: Caller, data: Data) -> Rep
 
 async def delete_account(services: Services, caller: Caller, data: Data) -> Reply:
     """Remove the account for good; its number is free at once."""
-    await services.limits.charge_address("account.delete", caller.address)
-    user = await services.credentials.require_password(_holder(caller), data["password"])
+    passed = await _admit(services, caller, "account.delete", "login", data)
+    user = await services.credentials.require_password(
+        _holder(caller), data["password"], caller=caller, captcha_passed=passed
+    )
     await services.accounts.delete(user)
     return Reply({}, refresh="")
 
@@ -259,18 +283,22 @@ def _holder(caller: Caller) -> Identity:
     return caller.session
 
 
-async def _admit(services: Services, caller: Caller, action: str, purpose: str, data: Data) -> None:
-    """Charge the address; a captcha, which these actions need only under pressure, is spent first."""
+async def _admit(services: Services, caller: Caller, action: str, purpose: str, data: Data) -> bool:
+    """Charge the address; a captcha, needed under pressure only, is spent first. True if there was one."""
+    passed = await _spend(services, caller, purpose, data)
+    await services.limits.charge_address(action, caller.address, captcha_passed=passed, purpose=purpose)
+    return passed
+
+
+async def _spend(services: Services, caller: Caller, purpose: str, data: Data) -> bool:
     answer = data.pop("captcha", None)
     if answer:
         await services.captcha.spend(answer, purpose, device=caller.device)
-    await services.limits.charge_address(action, caller.address, captcha_passed=bool(answer))
+    return bool(answer)
 
 
-def _refuse_unless_free(reply: Data) -> None:
-    if reply["available"] is None:
-        raise AppError("check_unavailable", retry_after=1)
-    if not reply["available"]:
+def _refuse_taken(reply: Data) -> None:
+    if reply["available"] is False:
         raise AppError("mobile_taken")
 
 
@@ -288,7 +316,7 @@ OPERATIONS: dict[str, Operation] = {
             check_mobile,
             "mobile.checked",
             MobileChecked(),
-            Rest("GET", "/user/mobile/{mobile}/", judge=_refuse_unless_free),
+            Rest("GET", "/user/mobile/{mobile}/", judge=_refuse_taken),
         ),
         Operation(
             "captcha.new",
@@ -469,10 +497,16 @@ class Dispatcher:
         """Charge a websocket's handshake; AppError `rate_limited`, or `token_invalid` for a session that is over."""
         try:
             await self.services.limits.charge_address("socket.open", caller.address)
+            await self.services.rooms.enter_address(caller.watcher, caller.address)
             if caller.session:
                 await self.services.guard.require(caller.session, reading=False)
+                await self.services.rooms.enter_session(caller.watcher, caller.session.sid)
         except StoreUnavailable:
+            self.services.rooms.leave(caller.watcher)
             raise AppError("unavailable", retry_after=1) from None
+        except AppError:
+            self.services.rooms.leave(caller.watcher)
+            raise
 
     def fields(self, operation: Operation) -> dict[str, Any]:
         """The request fields of an operation."""

@@ -1,4 +1,5 @@
-"""Rates of the generic cell rate algorithm (GCRA), and one that needs no store."""
+"""What a limit can be: a rate (GCRA), so many different things in a while, a run of neighbours; and a rate that needs
+no store."""
 
 import time
 from collections.abc import Callable
@@ -6,10 +7,12 @@ from dataclasses import dataclass
 
 from server.errors import AppError, wait_s
 
+RUN_SHUT_FACTOR = 6  # as in limit.lua
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`count` per `period_s` at a steady pace, `burst` of them at once. A soft rate asks for a captcha instead."""
+    """`count` per `period_s` at a steady pace, `burst` of them at once. A soft limit asks for a captcha instead."""
 
     dimension: str
     count: int
@@ -24,6 +27,72 @@ class Rate:
     @property
     def tolerance_us(self) -> int:
         return (self.burst - 1) * self.emission_us
+
+    @property
+    def key(self) -> str:
+        return self.dimension
+
+    @property
+    def parts(self) -> tuple[str | int, ...]:
+        return "rate", _strength(self.soft), self.emission_us, self.tolerance_us, ""
+
+    @property
+    def refund_parts(self) -> tuple[str | int, ...]:
+        return "rate", self.emission_us
+
+
+@dataclass(frozen=True, slots=True)
+class Few:
+    """At most `count` different members in `period_s`."""
+
+    dimension: str
+    count: int
+    period_s: int
+    member: str
+    soft: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.dimension
+
+    @property
+    def parts(self) -> tuple[str | int, ...]:
+        return "few", _strength(self.soft), self.period_s * 1_000_000, self.count, self.member
+
+    @property
+    def refund_parts(self) -> tuple[str | int, ...]:
+        return "few", self.member
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`count` neighbouring numbers `within` something in `period_s`: then nothing for six times as long."""
+
+    dimension: str
+    count: int
+    period_s: int
+    number: str
+    within: str
+    soft: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.dimension}:{self.within}"
+
+    @property
+    def parts(self) -> tuple[str | int, ...]:
+        return "run", _strength(self.soft), self.period_s * 1_000_000, self.count, self.number
+
+    @property
+    def refund_parts(self) -> tuple[str | int, ...]:
+        return "run", self.number
+
+
+Limit = Rate | Few | Run
+
+
+def _strength(soft: bool) -> str:
+    return "soft" if soft else "hard"
 
 
 @dataclass(slots=True)

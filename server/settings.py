@@ -16,6 +16,7 @@ from marshmallow.validate import OneOf, Range
 
 from server.fixed_codes import FixedCodes, FixedCodesFault, parse_fixed_codes
 from server.keys import KeyFault, KeyRing, development_keys, parse_ring
+from server.limit_rules import LimitRules, LimitRulesFault
 
 COMING = ("PROCESSES", "TERMS_URL", "PRIVACY_URL", "NEXT_URLS")
 # The second never fails, so that failing over can be tried without any vendor.
@@ -114,6 +115,12 @@ class Settings:
     captcha_geetest_url: str = _setting(
         "", "str", "https://… where GeeTest's API is reached, if not at its own address"
     )
+    uniqueness: str = _setting(
+        "open",
+        "str",
+        "open tells whether a number is taken, captcha asks for one each time, off leaves it to the SMS",
+        validate=_one_of("open", "captcha", "off"),
+    )
     password_min: int = _setting(8, "int", "fewest characters of a password", validate=Range(6, 64))
     password_max: int = _setting(64, "int", "most characters of a password", validate=Range(16, 256))
     bcrypt_cost: int = _setting(12, "int", "bcrypt's cost; 12 takes about 0.2 s", validate=Range(10, 16))
@@ -127,6 +134,9 @@ class Settings:
 
     sms_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     """`SMS_<NAME>_*`, which each provider judges itself."""
+
+    limit_rules: LimitRules = field(default_factory=LimitRules)
+    """`LIMIT_*`, each number of which has its own line in docs/settings.md."""
 
     @property
     def development(self) -> bool:
@@ -148,7 +158,10 @@ class Settings:
         values = _Reader(environ).read(tuple(each for each in dataclasses.fields(cls) if each.metadata))
         ours = {each.name.upper() for each in dataclasses.fields(cls)}
         sms_options = {name: environ[name] for name in environ if name.startswith("SMS_") and name not in ours}
-        settings = cls(**values, sms_options=sms_options)
+        try:
+            settings = cls(**values, sms_options=sms_options, limit_rules=LimitRules.from_env(environ))
+        except LimitRulesFault as fault:
+            raise SettingsFault(str(fault)) from None
         if settings.development:
             settings = _with_development_keys(settings)
         _judge(settings)

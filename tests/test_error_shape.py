@@ -53,9 +53,12 @@ class OverSocket:
         self._stack = stack
         self._lang = lang
         self._left = 0
+        self._page: Any = None
 
     async def ask(self, row: Operation, data: Any, token: str) -> Verdict:
         if not self._left or row.needs_login:
+            if self._page:  # so that no session has too many open
+                self._page.socket.close()
             self._page, self._left = await self._stack.page(self._lang), 25
         self._left -= 1
         if token:
@@ -111,7 +114,7 @@ async def world_of(stack: Stack, first: int) -> dict[str, str]:
     """Numbers from `first` on: nobody's, an account's, one with an SMS on its way and its code."""
     page = await stack.page()
     names = ("free", "taken", "pending", "fresh", "next", "other")
-    world = {name: f"{first + place}" for place, name in enumerate(names, 1)}
+    world = {name: f"{first + 100 * place}" for place, name in enumerate(names, 1)}
 
     async def send(name: str, mobile: str, purpose: str) -> None:
         sent = len(stack.provider.sent)

@@ -188,10 +188,17 @@ class PageSocket(SocketHandler):
             self._patience.cancel()
         self._leave()
 
+    def on_finish(self) -> None:
+        """An answer instead of a websocket: the handshake came to nothing."""
+        super().on_finish()
+        if self.get_status() != 101:
+            self.services.rooms.leave(self)
+
     def _leave(self) -> None:
         self.services.mobiles.unwatch(self)
         self.services.countdowns.forget(self)
         self.services.guard.unbind(self)
+        self.services.rooms.leave(self)
 
     def _heard(self) -> None:
         """Note that the page spoke. After its first message it may be silent for longer."""

@@ -91,6 +91,7 @@ class PasswordChange(StrictSchema):
 
     password = KnownPassword(required=True)
     new_password = Password(required=True)
+    captcha = captcha_field()
 
 
 class PasswordReset(WithNewPassword):
@@ -112,6 +113,7 @@ class AccountMobileChange(StrictSchema):
     new_mobile = Mobile(required=True)
     new_sms_code = Code(required=True)
     new_transaction = transaction_field(required=True)
+    captcha = captcha_field()
 
 
 class AccountMobileChanged(StrictSchema):
@@ -124,6 +126,7 @@ class AccountDelete(StrictSchema):
     """`account.delete`."""
 
     password = KnownPassword(required=True)
+    captcha = captcha_field()
 
 
 class SessionOpened(StrictSchema):

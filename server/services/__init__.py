@@ -15,6 +15,7 @@ from server.services.countdowns import CountdownService
 from server.services.credentials import CredentialService
 from server.services.delivery import DeliveryService
 from server.services.guard import SessionGuard
+from server.services.guesses import GuessService
 from server.services.health import HealthService
 from server.services.inbox import InboxService
 from server.services.limits import LimitService
@@ -23,6 +24,7 @@ from server.services.polls import PollService
 from server.services.profiles import ProfileService
 from server.services.receipts import ReceiptService
 from server.services.repeats import RepeatService
+from server.services.rooms import RoomService
 from server.services.sandbox import SandboxService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
@@ -40,6 +42,7 @@ class Services:
     credentials: CredentialService
     delivery: DeliveryService
     guard: SessionGuard
+    guesses: GuessService
     health: HealthService
     inbox: InboxService | None
     limits: LimitService
@@ -48,6 +51,7 @@ class Services:
     profiles: ProfileService
     receipts: ReceiptService
     repeats: RepeatService
+    rooms: RoomService
     sandbox: SandboxService | None
     sending: SendService
     sessions: SessionService

@@ -12,6 +12,7 @@ from server.errors import AppError, StoreUnavailable
 from server.events import EventBus, topics
 from server.logs import get_log, mask
 from server.services.codes import CodeService
+from server.services.login_guard import LoginGuard
 from server.services.passwords import PasswordService
 from server.services.sessions import OpenedSession, SessionService
 from server.stores.users import ResultUnknown, UserStore, is_active
@@ -46,16 +47,26 @@ class AccountService:
         users: UserStore,
         codes: CodeService,
         passwords: PasswordService,
+        guard: LoginGuard,
         sessions: SessionService,
         events: EventBus,
         clock: Clock,
+        tells_taken: bool,
     ) -> None:
         self._users = users
         self._codes = codes
         self._passwords = passwords
+        self._guard = guard
+        self._tells_taken = tells_taken
         self._sessions = sessions
         self._events = events
         self._clock = clock
+
+    async def require_not_taken(self, mobile: str, transaction: str) -> None:
+        """AppError `mobile_taken` if the number has another account than the one of this transaction."""
+        holder = await self._users.get(mobile=mobile)
+        if holder and holder["_id"] != _user_id(transaction):
+            raise AppError("mobile_taken")
 
     async def register(
         self, *, mobile: str, password: str, sms_code: str, transaction: str, caller: Caller
@@ -66,14 +77,12 @@ class AccountService:
         """
         user_id = _user_id(transaction)
         holder = await self._users.get(mobile=mobile)
-        if holder and holder["_id"] != user_id:
-            raise AppError("mobile_taken")
         try:
             async with self._codes.used(mobile, "register", transaction, sms_code):
                 hashed = await self._passwords.hash(password)
                 user = await self._insert(self._new_user(user_id, mobile, hashed, transaction), password)
         except AppError as fault:
-            if holder and fault.code == "sms_code_invalid":
+            if self._tells_taken and holder and fault.code == "sms_code_invalid":
                 raise AppError("mobile_taken") from None
             raise
         await self._events.publish(topics.MOBILES, kind="mobile.taken", mobile=mobile)
@@ -88,13 +97,16 @@ class AccountService:
         _require_active(user)
         return SignedIn(user, await self._sessions.open(user, caller))
 
-    async def login(self, *, account: str, password: str, caller: Caller) -> SignedIn:
-        """Sign in by canonical mobile or username; AppError `credentials_invalid` does not tell which was wrong."""
+    async def login(self, *, account: str, password: str, caller: Caller, captcha_passed: bool) -> SignedIn:
+        """Sign in by canonical mobile or username; AppError `credentials_invalid` does not tell which was wrong, and
+        LoginGuard says when it is too early."""
         looks_like_mobile = account.isdigit() and len(account) == 11
         user = await (self._users.get(mobile=account) if looks_like_mobile else self._users.get(username=account))
-        if not await self._passwords.matches(password, user["password"] if user else None) or user is None:
-            raise AppError("credentials_invalid")
+        async with self._guard.trying(user["_id"] if user else account, caller, captcha_passed=captcha_passed):
+            if not await self._passwords.matches(password, user["password"] if user else None) or user is None:
+                raise AppError("credentials_invalid")
         _require_active(user)
+        await self._codes.forgive(user["mobile"])
         if self._passwords.outdated(user["password"]):
             await self._upgrade(user, password)
         return SignedIn(user, await self._sessions.open(user, caller))
@@ -106,6 +118,7 @@ class AccountService:
             if user is None:
                 raise AppError("sms_code_invalid")
             _require_active(user)
+            await self._guard.forgive(user["_id"])
             return SignedIn(user, await self._sessions.open(user, caller))
 
     async def delete(self, user: dict[str, Any]) -> None:

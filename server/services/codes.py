@@ -88,9 +88,11 @@ class CodeService:
         except StoreUnavailable:
             await self.undo(send)  # It may have been accepted, and only the answer got lost.
             raise
-        refused = issued.verdict if issued.verdict in _REFUSALS else issued.would_refuse
+        refused = issued.verdict if issued.verdict in (*_REFUSALS, "stopped") else issued.would_refuse
         if refused:
             self._metrics.refusals.labels("sms.send", f"mobile_{refused}").inc()
+        if issued.verdict == "stopped":
+            raise AppError("method_stopped")
         if issued.verdict == "unknown":
             raise AppError("transaction_unknown")
         if issued.verdict in _REFUSALS:
@@ -106,6 +108,11 @@ class CodeService:
         except StoreUnavailable as fault:
             _log.warning("send.not_undone", why=str(fault))
 
+    async def forgive(self, mobile: str) -> None:
+        """Its holder came in by another way, so wrong codes in a row count from 0 again."""
+        for purpose in ("login", "reset"):
+            await self._store.forgive(self._tagger.tag(mobile), purpose)
+
     @asynccontextmanager
     async def used(self, mobile: str, purpose: str, transaction: str, sms_code: str) -> AsyncIterator[None]:
         """Hold a right code while the body does what it is for; a body that raises gives the code back.
@@ -118,7 +125,7 @@ class CodeService:
         except BaseException:
             await self._settle(self._store.give_back(transaction, hold))
             raise
-        await self._settle(self._store.finish(transaction, hold))
+        await self._settle(self._store.finish(transaction, self._tagger.tag(mobile), purpose, hold))
         for listener in self._used_listeners:
             await listener(mobile, transaction)
         await self._events.publish(topics.sms(transaction))
@@ -182,5 +189,5 @@ class CodeService:
             "server_now": record.now,
             "resend_at": record.next_send or record.now,
             "expires_at": record.expires,
-            "attempts_left": max(0, self._rules.attempts - int(has["attempts"])),
+            "attempts_left": max(0, self._rules.limits.code_attempts - int(has["attempts"])),
         }

@@ -7,12 +7,11 @@ from server.errors import AppError, StoreUnavailable, wait_s
 from server.logs import get_log
 from server.metrics import Metrics
 from server.services.codes import Send
-from server.services.limits import LimitService
+from server.services.limits import BLOCK_DIGITS, LimitService
 from server.stores.conversion import Conversion, ConversionStore
 from server.tags import Tag, Tagger
 
 _log = get_log(__name__)
-BLOCK_DIGITS = 7
 _WORST = ("open", "captcha", "stopped")
 
 

@@ -105,13 +105,16 @@ class CourierService:
         if self._fixed.code(job["mobile"], record.now) is not None:
             await self._steps.move(_sent(job), "delivered")
             return
-        if record.fields.get("silent") == "1" and not await self._opens_account(job["mobile"]):
+        if record.fields.get("silent") == "1" and not await self._is_for_somebody(job["mobile"], record):
             return  # Nobody is told, and nothing else of it looks different from the SMS of an account.
         await self._send(job, record)
 
-    async def _opens_account(self, mobile: str) -> bool:
+    async def _is_for_somebody(self, mobile: str, record: CodeRecord) -> bool:
+        """Whether the code of a silent SMS would be good for anything."""
         user = await self._users.get(mobile=mobile)
-        return user is not None and is_active(user)
+        if record.fields["purpose"] in ("login", "reset"):
+            return user is not None and is_active(user)
+        return user is None
 
     async def _notify(self, job: Job) -> None:
         now = self._clock.now()

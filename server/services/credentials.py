@@ -8,6 +8,7 @@ from server.events import EventBus, topics
 from server.logs import get_log, mask
 from server.password_rule import PasswordRule
 from server.services.codes import CodeService
+from server.services.login_guard import LoginGuard
 from server.services.notices import NoticeService
 from server.services.passwords import PasswordService
 from server.services.sessions import SessionService
@@ -26,6 +27,7 @@ class CredentialService:
         codes: CodeService,
         passwords: PasswordService,
         rule: PasswordRule,
+        guard: LoginGuard,
         sessions: SessionService,
         notices: NoticeService,
         events: EventBus,
@@ -34,23 +36,30 @@ class CredentialService:
         self._codes = codes
         self._passwords = passwords
         self._rule = rule
+        self._guard = guard
         self._sessions = sessions
         self._notices = notices
         self._events = events
 
-    async def require_password(self, who: Identity, password: str) -> dict[str, Any]:
-        """The account of a session, if this is its password; AppError `credentials_invalid`."""
+    async def require_password(
+        self, who: Identity, password: str, *, caller: Caller, captcha_passed: bool
+    ) -> dict[str, Any]:
+        """The account of a session, if this is its password; AppError `credentials_invalid`, and LoginGuard says when
+        it is too early."""
         user = await self._users.get(_id=who.user)
         if user is None or not is_active(user):
             raise AppError("token_invalid")
-        if not await self._passwords.matches(password, user["password"]):
-            raise AppError("credentials_invalid")
+        async with self._guard.trying(who.user, caller, captcha_passed=captcha_passed):
+            if not await self._passwords.matches(password, user["password"]):
+                raise AppError("credentials_invalid")
         return user
 
-    async def change_password(self, who: Identity, *, password: str, new_password: str, caller: Caller) -> None:
+    async def change_password(
+        self, who: Identity, *, password: str, new_password: str, caller: Caller, captcha_passed: bool
+    ) -> None:
         """Replace a password that is known. This session goes on, all others end. AppError `credentials_invalid`,
         `result_unknown`."""
-        user = await self.require_password(who, password)
+        user = await self.require_password(who, password, caller=caller, captcha_passed=captcha_passed)
         if weakness := self._rule.weakness(new_password, mobile=user["mobile"]):
             raise AppError("validation_failed", fields={"new_password": [weakness]})
         changed = await self._change(user, password=await self._passwords.hash(new_password))
@@ -69,6 +78,7 @@ class CredentialService:
                 raise AppError("sms_code_invalid")
             changed = await self._change(user, password=await self._passwords.hash(new_password))
             await self._sessions.end_all(user["_id"], "password_reset", version=changed["version"])
+            await self._guard.forgive(user["_id"])
         _log.info("password.reset", user=user["_id"])
         await self._notices.send("password", mobile, locale=caller.locale)
 
@@ -83,11 +93,12 @@ class CredentialService:
         new_sms_code: str,
         new_transaction: str,
         caller: Caller,
+        captcha_passed: bool,
     ) -> dict[str, Any]:
         """Move an account to another number, which its holder proves as he proves the old one; the changed account.
         This session goes on, all others end. AppError `credentials_invalid`, `sms_code_invalid`, `mobile_taken`,
         `result_unknown`; then both codes are as good as before."""
-        user = await self.require_password(who, password)
+        user = await self.require_password(who, password, caller=caller, captcha_passed=captcha_passed)
         old = user["mobile"]
         async with (
             self._codes.used(old, "change-old", transaction, sms_code),

@@ -1,57 +1,70 @@
-"""Who may do what how often. The numbers are those of the table in `docs/security.md`."""
+"""Who may do what how often. The numbers are those of the tables in `docs/security.md`."""
 
 import ipaddress
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from server.caller import Caller
 from server.errors import AppError, wait_s
+from server.limit_rules import LimitRules
 from server.metrics import Metrics
-from server.rates import Rate
+from server.rates import Few, Limit, Rate, Run
 from server.stores.limits import LimitStore, Verdict
 from server.tags import Tag, Tagger
 
 HARD_FACTOR = 5
+BLOCK_DIGITS = 7
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_RUN_S = 600  # a run shuts the door for six times as long
 
 
-def _address(name: str, count: int, period_s: int, burst: int) -> tuple[Rate, Rate]:
+def _soft_and_hard(name: str, count: int, period_s: int, burst: int) -> tuple[Rate, Rate]:
     """Thousands of honest people share an address, so it asks for a captcha first and refuses at five times that."""
     return (
-        Rate(f"address_{name}_soft", count, period_s, burst, soft=True),
-        Rate(f"address_{name}", count * HARD_FACTOR, period_s, burst * HARD_FACTOR),
+        Rate(f"{name}_soft", count, period_s, burst, soft=True),
+        Rate(name, count * HARD_FACTOR, period_s, burst * HARD_FACTOR),
     )
 
 
-ADDRESS_RATES: dict[str, tuple[Rate, ...]] = {
-    "mobile.check": (*_address("minute", 60, _MINUTE, 60), *_address("day", 600, _DAY, 600)),
-    "captcha.new": _address("minute", 60, _MINUTE, 60),
-    "captcha.check": _address("minute", 60, _MINUTE, 60),
-    "captcha.picture": _address("minute", 60, _MINUTE, 60),
-    "sms.send": _address("hour", 10, _HOUR, 5),
-    "sms.watch": _address("minute", 240, _MINUTE, 120),
-    "user.register": (*_address("hour", 5, _HOUR, 5), *_address("day", 20, _DAY, 20)),
-    "session.login": _address("minutes", 30, 5 * _MINUTE, 30),
-    "session.refresh": _address("minute", 120, _MINUTE, 60),
-    "session.authenticate": _address("minute", 120, _MINUTE, 60),
-    "session.list": _address("minute", 60, _MINUTE, 60),
-    "session.end": _address("minute", 60, _MINUTE, 60),
-    "password.change": _address("hour", 20, _HOUR, 10),
-    "password.reset": _address("minutes", 30, 5 * _MINUTE, 30),
-    "mobile.change": _address("hour", 20, _HOUR, 10),
-    "account.delete": _address("hour", 20, _HOUR, 10),
-    "profile.get": _address("minute", 120, _MINUTE, 60),
-    "profile.change": _address("minute", 60, _MINUTE, 60),
-    "socket.open": _address("minute", 60, _MINUTE, 60),
-}
+def address_rates(rules: LimitRules) -> dict[str, tuple[Rate, ...]]:
+    """What one address may do, by action."""
+
+    def minutely(count: int, burst: int) -> tuple[Rate, ...]:
+        return _soft_and_hard("address_minute", count, _MINUTE, burst)
+
+    def hourly(count: int, burst: int) -> tuple[Rate, ...]:
+        return _soft_and_hard("address_hour", count, _HOUR, burst)
+
+    logins = _soft_and_hard("address_minutes", rules.login_address_5min, 5 * _MINUTE, rules.login_address_5min)
+    registrations = _soft_and_hard("address_day", rules.register_address_day, _DAY, rules.register_address_day)
+    return {
+        "captcha.new": minutely(60, 60),
+        "captcha.check": minutely(60, 60),
+        "captcha.picture": minutely(60, 60),
+        "sms.send": hourly(rules.sms_address_hour, rules.sms_address_burst),
+        "sms.watch": minutely(240, 120),
+        "user.register": (*hourly(rules.register_address_hour, rules.register_address_hour), *registrations),
+        "session.login": logins,
+        "session.refresh": minutely(120, 60),
+        "session.authenticate": minutely(120, 60),
+        "session.list": minutely(60, 60),
+        "session.end": minutely(60, 60),
+        "password.change": hourly(20, 10),
+        "password.reset": logins,
+        "mobile.change": hourly(20, 10),
+        "account.delete": hourly(20, 10),
+        "profile.get": minutely(120, 60),
+        "profile.change": minutely(60, 60),
+        "socket.open": minutely(rules.socket_address_minute, rules.socket_address_minute),
+        "code.wrong": hourly(rules.code_address_hour, rules.code_address_hour),
+    }
+
+
 # Charged once it is asked for a dearer captcha, so that the next one it gets is such a one.
 _DEARER = Rate("address_dearer", 1, 5 * _MINUTE, 1, soft=True)
 _SERVICE = Tag(slot="service", name="sms")
 # Where a captcha can be shown; elsewhere only the hard limit counts.
-_CAPTCHA_PURPOSES = {
-    "mobile.check": "check",
-    "user.register": "register",
-    "session.login": "login",
-    "password.reset": "reset",
-}
+_CAPTCHA_PURPOSES = {"user.register": "register", "session.login": "login", "password.reset": "reset"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,7 @@ class Charge:
 
     action: str
     subject: Tag
-    rates: tuple[Rate, ...]
+    limits: tuple[Limit, ...]
 
 
 class LimitService:
@@ -70,6 +83,7 @@ class LimitService:
         self,
         *,
         store: LimitStore,
+        rules: LimitRules,
         tagger: Tagger,
         metrics: Metrics,
         enforce: bool,
@@ -77,6 +91,8 @@ class LimitService:
         sms_a_minute: int,
     ) -> None:
         self._store = store
+        self._rules = rules
+        self._address_rates = address_rates(rules)
         self._tagger = tagger
         self._metrics = metrics
         self._mode = "enforce" if enforce else "observe"
@@ -89,20 +105,68 @@ class LimitService:
         """Charge one `action` to an address. AppError `captcha_required` (of `purpose`, where the action has several)
         or `rate_limited` (SMS: `sms_limit`)."""
         purpose = purpose or _CAPTCHA_PURPOSES.get(action, "")
-        may_ask = self._captcha and purpose
-        verdict = await self._store.charge(
-            action,
-            self._subject(address),
-            ADDRESS_RATES[action],
-            mode=self._mode,
-            captcha_passed=captcha_passed or not may_ask,
+        rates = self._address_rates[action]
+        return await self._charge(action, self._address(address), rates, captcha_passed, purpose)
+
+    async def charge_question(self, caller: Caller, mobile: str, *, captcha_passed: bool, purpose: str) -> None:
+        """Charge an answer to "is this number taken?", whoever gives it, to the address that asks. AppError
+        `captcha_required` (of `purpose`) or `rate_limited`."""
+        rules = self._rules
+        limits: tuple[Limit, ...] = (
+            *_soft_and_hard("address_minute", rules.check_address_minute, _MINUTE, rules.check_address_minute),
+            *_soft_and_hard("address_day", rules.check_address_day, _DAY, rules.check_address_day),
+            Few("address_numbers", rules.check_numbers, _DAY, self._tagger.tag(mobile).name, soft=True),
+            self._run("address_run", rules.check_run, mobile),
         )
-        self._judge(action, verdict, "sms_limit" if action == "sms.send" else "rate_limited", purpose)
-        return Charge(action, self._subject(address), verdict.charged)
+        await self._charge("number.taken", self._address(caller.address), limits, captcha_passed, purpose)
+
+    async def send_charges(
+        self, caller: Caller, mobile: str, *, captcha_passed: bool, purpose: str
+    ) -> AsyncIterator[Charge]:
+        """Charge an SMS to the address, its network, the browser and the block of the number, one after the other.
+        AppError `captcha_required` or `sms_limit`; what was charged before that is the caller's to give back."""
+        rules, passed = self._rules, captcha_passed
+        yield await self.charge_address("sms.send", caller.address, captcha_passed=passed, purpose=purpose)
+        network = _soft_and_hard("network_hour", rules.sms_network_hour, _HOUR, rules.sms_network_hour)
+        yield await self._charge("sms.send", self._network(caller.address), network, passed, purpose)
+        if caller.device:
+            device: tuple[Limit, ...] = (
+                Rate("device_hour", rules.sms_device_hour, _HOUR, rules.sms_device_hour),
+                Few("device_mobiles", rules.sms_device_mobiles, _DAY, self._tagger.tag(mobile).name),
+            )
+            yield await self._charge("sms.send", self._tagger.tag(f"device:{caller.device}"), device, passed, purpose)
+        block: tuple[Limit, ...] = (
+            Rate("block_10min", rules.sms_block_10min, 10 * _MINUTE, rules.sms_block_10min),
+            self._run("block_run", rules.sms_block_run, mobile),
+        )
+        yield await self._charge("sms.send", self._block(mobile), block, passed, purpose)
+        if purpose == "reset":
+            reset = (Rate("reset_hour", rules.sms_reset_hour, _HOUR, rules.sms_reset_hour),)
+            yield await self._charge("sms.send", self._tagger.tag(mobile), reset, passed, purpose)
+
+    async def charge_wrong_account(self, address: str, account: str) -> None:
+        """Note that an address had a wrong password for this account."""
+        limits = self._wrong_accounts(account)
+        await self._store.charge("session.login", self._address(address), limits, mode="observe")
+
+    async def require_few_wrong_accounts(self, address: str, account: str, *, captcha_passed: bool) -> None:
+        """AppError `captcha_required` or `rate_limited` for an address that tries one account after the other."""
+        limits = self._wrong_accounts(account)
+        await self._charge("session.login", self._address(address), limits, captcha_passed, "login", mode="peek")
+
+    async def note_wrong_code(self, address: str) -> None:
+        """Note that an address had a wrong code."""
+        rates = self._address_rates["code.wrong"]
+        await self._store.charge("code.wrong", self._address(address), rates, mode="observe")
+
+    async def require_few_wrong_codes(self, address: str, *, captcha_passed: bool, purpose: str) -> None:
+        """AppError `captcha_required` or `rate_limited` for an address that tries one code after the other."""
+        rates = self._address_rates["code.wrong"]
+        await self._charge("code.wrong", self._address(address), rates, captcha_passed, purpose, mode="peek")
 
     async def refund(self, charge: Charge) -> None:
         """Give back exactly what was charged, because nothing came of it."""
-        await self._store.refund(charge.action, charge.subject, charge.rates)
+        await self._store.refund(charge.action, charge.subject, charge.limits)
 
     async def charge_service(self) -> Charge:
         """Charge one SMS to the minute of the whole service; AppError `sms_budget_exhausted`."""
@@ -112,36 +176,78 @@ class LimitService:
 
     async def under_pressure(self, action: str, address: str) -> bool:
         """Whether the captcha of this address must cost more: its soft limit is used up, or it was asked for that."""
-        rates = (_DEARER, *(rate for rate in ADDRESS_RATES[action] if rate.soft))
-        verdict = await self._store.charge(action, self._subject(address), rates, mode="peek")
+        rates = (_DEARER, *(rate for rate in self._address_rates[action] if rate.soft))
+        verdict = await self._store.charge(action, self._address(address), rates, mode="peek")
         return verdict.outcome == "captcha"
 
     async def ask_dearer(self, action: str, address: str) -> None:
         """Let the captchas of an address cost more for the next minutes."""
-        await self._store.charge(action, self._subject(address), (_DEARER,), mode="observe")
+        await self._store.charge(action, self._address(address), (_DEARER,), mode="observe")
 
-    def _subject(self, address: str) -> Tag:
-        return self._tagger.tag(f"address:{address_group(address)}")
+    async def _charge(
+        self,
+        action: str,
+        subject: Tag,
+        limits: tuple[Limit, ...],
+        captcha_passed: bool,
+        purpose: str,
+        mode: str = "",
+    ) -> Charge:
+        """Where no captcha can be shown, a soft limit refuses nothing."""
+        passed = captcha_passed or not (self._captcha and purpose)
+        verdict = await self._store.charge(action, subject, limits, mode=mode or self._mode, captcha_passed=passed)
+        self._judge(action, verdict, "sms_limit" if action == "sms.send" else "rate_limited", purpose)
+        return Charge(action, subject, verdict.charged)
 
     def _judge(self, action: str, verdict: Verdict, code: str, purpose: str = "") -> None:
-        if verdict.rate is None:
+        if verdict.limit is None:
             return
-        self._metrics.refusals.labels(action, verdict.rate.dimension).inc()
+        self._metrics.refusals.labels(action, verdict.limit.dimension).inc()
         if self._mode == "observe":
             return
         if verdict.outcome == "captcha":
             raise AppError("captcha_required", purpose=purpose)
         raise AppError(code, retry_after=wait_s(verdict.wait_ms))
 
+    def _wrong_accounts(self, account: str) -> tuple[Limit, ...]:
+        name, count = self._tagger.tag(f"account:{account}").name, self._rules.login_address_accounts
+        return (
+            Few("address_accounts_soft", count, _HOUR, name, soft=True),
+            Few("address_accounts", count * HARD_FACTOR, _HOUR, name),
+        )
+
+    def _run(self, dimension: str, count: int, mobile: str) -> Run:
+        within = self._block(mobile).name
+        return Run(dimension, count, _RUN_S, number=str(int(mobile[BLOCK_DIGITS:])), within=within)
+
+    def _address(self, address: str) -> Tag:
+        return self._tagger.tag(f"address:{address_group(address)}")
+
+    def _network(self, address: str) -> Tag:
+        return self._tagger.tag(f"network:{network_of(address)}")
+
+    def _block(self, mobile: str) -> Tag:
+        return self._tagger.tag(f"block:{mobile[:BLOCK_DIGITS]}")
+
 
 def address_group(address: str) -> str:
     """What counts as one address: an IPv4 address, or the /64 that a household gets of IPv6."""
+    return _group(address, 32, 64)
+
+
+def network_of(address: str) -> str:
+    """What counts as one network: a /24 of IPv4, a /48 of IPv6."""
+    return _group(address, 24, 48)
+
+
+def _group(address: str, four: int, six: int) -> str:
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped:
-            return str(ip.ipv4_mapped)
-        return str(ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
-    return str(ip)
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    prefix = six if isinstance(ip, ipaddress.IPv6Address) else four
+    if prefix == 32:
+        return str(ip)
+    return str(ipaddress.ip_network((ip, prefix), strict=False))

@@ -18,8 +18,11 @@ _RESYNC_SLICE = 500
 class MobileService:
     """Courtesy answers; the unique index decides when it counts."""
 
-    def __init__(self, *, registry: RegistryStore, events: EventBus, clock: Clock) -> None:
+    def __init__(self, *, registry: RegistryStore, events: EventBus, clock: Clock, mode: str, captcha: bool) -> None:
+        """`mode` is UNIQUENESS: open, captcha or off."""
         self._registry = registry
+        self._needs_captcha = captcha and mode == "captcha"
+        self.tells = mode != "off"
         self._events = events
         self._tasks = Tasks(clock)
         self._asked: dict[str, asyncio.Future[bool | None]] = {}
@@ -36,6 +39,15 @@ class MobileService:
     async def aclose(self) -> None:
         """Stop listening."""
         await self._tasks.aclose()
+
+    def require_asking(self, *, captcha_passed: bool) -> None:
+        """AppError `captcha_required` where each question costs one."""
+        if self._needs_captcha and not captcha_passed:
+            raise AppError("captcha_required", purpose="check")
+
+    async def told(self, mobile: str) -> bool | None:
+        """What may be said: as `available`, or None where nobody is told."""
+        return await self.available(mobile) if self.tells else None
 
     async def available(self, mobile: str) -> bool | None:
         """True, False, or None if it cannot be known now. The checks of one turn of the loop share one query."""
@@ -107,6 +119,8 @@ class MobileService:
         self._tell(data["kind"], data["mobile"])
 
     def _tell(self, kind: str, mobile: str) -> None:
+        if not self.tells:
+            return
         watchers = self._watchers.get(mobile)
         if not watchers:
             return

@@ -82,25 +82,32 @@ class SendService:
     async def _accept(self, send: Send, purpose: str, caller: Caller, captcha: Answer | None) -> Send:
         dearer = await self._captcha.spend(captcha, purpose, device=caller.device)
         await self._budget.require_dearer(dearer, purpose)
-        if purpose in _FREE:
+        if purpose in _FREE and self._mobiles.tells:
+            await self._limits.charge_question(caller, send.mobile, captcha_passed=True, purpose=purpose)
             await self._mobiles.require_free(send.mobile)
         if purpose == "change-old":
             await self._require_own(caller.session, send.mobile)
-        send = await self._codes.issue(send, purpose, locale=caller.locale, silent=purpose in SILENT)
+        send = await self._codes.issue(send, purpose, locale=caller.locale, silent=self._is_silent(purpose))
         charges: list[Charge] = []
         try:
-            # The number was judged with the code; address and service follow.
-            charges.append(
-                await self._limits.charge_address("sms.send", caller.address, captcha_passed=dearer, purpose=purpose)
-            )
+            # The number was judged with the code; who asks, the number's block and the service follow.
+            async for charge in self._limits.send_charges(
+                caller, send.mobile, captcha_passed=dearer, purpose=purpose
+            ):
+                charges.append(charge)
             charges.append(await self._budget.charge_minute(send.state["server_now"]))
-            await self._conversion.admit(send, address=caller.address, dearer=dearer, noted=purpose not in SILENT)
+            await self._conversion.admit(
+                send, address=caller.address, dearer=dearer, noted=not self._is_silent(purpose)
+            )
             await self._outbox.reserve(send)
             await self._delivery.queue(send)
         except BaseException:
             await self._take_back(send, charges)
             raise
         return send
+
+    def _is_silent(self, purpose: str) -> bool:
+        return purpose in SILENT or (purpose in _FREE and not self._mobiles.tells)
 
     async def _require_own(self, who: Identity | None, mobile: str) -> None:
         user = await self._users.get(_id=who.user) if who else None

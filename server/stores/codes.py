@@ -2,9 +2,10 @@
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from server.limit_rules import LimitRules
 from server.stores.redis import Redis
 from server.tags import Tag
 
@@ -17,9 +18,7 @@ class CodeRules:
 
     interval_s: int = 60
     expire_s: int = 300
-    attempts: int = 5
-    hourly_cap: int = 5
-    daily_cap: int = 10
+    limits: LimitRules = field(default_factory=LimitRules)
     hold_s: int = 20
     enforce: bool = True
 
@@ -36,7 +35,7 @@ class CodeRules:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """Outcome of an attempt to issue; `verdict` is ok, unknown, too_soon or limit."""
+    """Outcome of an attempt to issue; `verdict` is ok, unknown, too_soon, limit or stopped."""
 
     verdict: str
     wait_ms: int
@@ -108,7 +107,7 @@ class CodeStore:
         rules = self._rules
         answer: list[Any] = await self._redis.run(
             "issue_code",
-            self._keys(transaction, tag.name),
+            [*self._keys(transaction, tag.name), *self._wrong(tag, purpose)],
             "enforce" if rules.enforce else "observe",
             tag.name,
             masked,
@@ -119,12 +118,13 @@ class CodeStore:
             rules.interval_s * 1000,
             rules.expire_s * 1000,
             int(rules.same_code_s * 1000),
-            rules.attempts,
-            rules.hourly_cap,
-            rules.daily_cap,
+            rules.limits.code_attempts,
+            rules.limits.sms_mobile_hour,
+            rules.limits.sms_mobile_day,
             int(resend),
             locale,
             int(silent),
+            *self._wrong_caps,
             durable=True,
         )
         if answer[0] == "ok":
@@ -145,9 +145,10 @@ class CodeStore:
         if name is None:
             return None
         keys = self._keys(transaction, name)
-        now, next_send, flat = await self._redis.run(
-            "describe_code", keys, self._rules.hourly_cap, self._rules.daily_cap
-        )
+        limits = self._rules.limits
+        prefix = f"limit:{{{_slot(transaction)}}}:wrong:{name}:"
+        caps = (limits.sms_mobile_hour, limits.sms_mobile_day, *self._wrong_caps[:2])
+        now, next_send, flat = await self._redis.run("describe_code", [*keys, prefix], *caps)
         if not flat:
             return None
         return _record(transaction, now, next_send, flat)
@@ -159,21 +160,27 @@ class CodeStore:
         rules = self._rules
         verdict: Held = await self._redis.run(
             "hold_code",
-            [self._keys(transaction, tag.name)[0]],
+            [self._key(transaction), *self._wrong(tag, purpose)],
             tag.name,
             purpose,
             generation,
             int(right),
-            rules.attempts,
+            rules.limits.code_attempts,
             hold,
             rules.hold_s * 1000,
+            *self._wrong_caps,
             durable=True,
         )
         return verdict
 
-    async def finish(self, transaction: str, hold: str) -> bool:
-        """End a transaction whose code was used."""
-        return bool(await self._redis.run("finish_code", [self._key(transaction)], hold, durable=True))
+    async def finish(self, transaction: str, tag: Tag, purpose: str, hold: str) -> bool:
+        """End a transaction whose code was used; wrong codes of its number and purpose are forgotten."""
+        keys = [self._key(transaction), *self._wrong(tag, purpose)]
+        return bool(await self._redis.run("finish_code", keys, hold, durable=True))
+
+    async def forgive(self, tag: Tag, purpose: str) -> None:
+        """Let a number use codes for this purpose again, however many wrong ones there were in a row."""
+        await self._redis.call("DEL", self._wrong(tag, purpose)[1])
 
     async def give_back(self, transaction: str, hold: str) -> bool:
         """Make a held code good again."""
@@ -196,6 +203,15 @@ class CodeStore:
         keys = self._keys(transaction, name)[:2]
         told = (owner, status, attempt, reason, provider, topic, int(only_accepted))
         return bool(await self._redis.run("move_sms", keys, *told))
+
+    @property
+    def _wrong_caps(self) -> tuple[int, int, int]:
+        limits = self._rules.limits
+        return limits.code_wrong_hour, limits.code_wrong_day, limits.code_wrong_ever
+
+    def _wrong(self, tag: Tag, purpose: str) -> list[str]:
+        group = f"{{{tag.slot}}}"
+        return [f"limit:{group}:wrong:{tag.name}:{purpose}", f"limit:{group}:wrongs:{tag.name}:{purpose}"]
 
     def _key(self, transaction: str) -> str:
         return f"sms:{{{_slot(transaction)}}}:tx:{transaction}"

@@ -1,20 +1,20 @@
-"""Key family `limit:`: rate limits by GCRA, all dimensions of one group in one step."""
+"""Key family `limit:`: what somebody may do how often, all limits of one group in one step."""
 
 from dataclasses import dataclass
 
-from server.rates import Rate
+from server.rates import Limit
 from server.stores.redis import Redis
 from server.tags import Tag
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`outcome` is ok, captcha or refused; `rate` the one that said so, `charged` those that were charged."""
+    """`outcome` is ok, captcha or refused; `limit` the one that said so, `charged` those that were charged."""
 
     outcome: str
     wait_ms: int
-    rate: Rate | None
-    charged: tuple[Rate, ...] = ()
+    limit: Limit | None
+    charged: tuple[Limit, ...] = ()
 
 
 class LimitStore:
@@ -24,25 +24,23 @@ class LimitStore:
         self._redis = redis
 
     async def charge(
-        self, action: str, subject: Tag, rates: tuple[Rate, ...], *, mode: str, captcha_passed: bool = False
+        self, action: str, subject: Tag, limits: tuple[Limit, ...], *, mode: str, captcha_passed: bool = False
     ) -> Verdict:
-        """Check all rates, then charge all; `mode` is enforce, observe (charge anyway) or peek (charge none)."""
-        parts = [part for rate in rates for part in self._parts(rate)]
+        """Check all limits, then charge all; `mode` is enforce, observe (charge anyway) or peek (charge none)."""
+        parts = [part for limit in limits for part in limit.parts]
         outcome, wait_ms, index, charged = await self._redis.run(
-            "gcra", self._keys(action, subject, rates), mode, int(captcha_passed), *parts
+            "limit", self._keys(action, subject, limits), mode, int(captcha_passed), *parts
         )
-        charged_rates = tuple(rates[one - 1] for one in charged)
-        return Verdict(outcome, wait_ms, rates[index - 1] if index else None, charged_rates)
+        return Verdict(
+            outcome, wait_ms, limits[index - 1] if index else None, tuple(limits[one - 1] for one in charged)
+        )
 
-    async def refund(self, action: str, subject: Tag, rates: tuple[Rate, ...]) -> None:
+    async def refund(self, action: str, subject: Tag, limits: tuple[Limit, ...]) -> None:
         """Give one charge back; of nothing, if the limits were only observed and all used up."""
-        if not rates:
+        if not limits:
             return
-        emissions = [rate.emission_us for rate in rates]
-        await self._redis.run("refund", self._keys(action, subject, rates), *emissions)
+        parts = [part for limit in limits for part in limit.refund_parts]
+        await self._redis.run("refund", self._keys(action, subject, limits), *parts)
 
-    def _keys(self, action: str, subject: Tag, rates: tuple[Rate, ...]) -> list[str]:
-        return [f"limit:{{{subject.slot}}}:{action}:{rate.dimension}:{subject.name}" for rate in rates]
-
-    def _parts(self, rate: Rate) -> tuple[int, int, str]:
-        return rate.emission_us, rate.tolerance_us, "soft" if rate.soft else "hard"
+    def _keys(self, action: str, subject: Tag, limits: tuple[Limit, ...]) -> list[str]:
+        return [f"limit:{{{subject.slot}}}:{action}:{limit.key}:{subject.name}" for limit in limits]

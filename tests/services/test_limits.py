@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from server.errors import AppError
+from server.limit_rules import LimitRules
 from server.rates import LocalRate, Rate
-from server.services.limits import ADDRESS_RATES, address_group
+from server.services.limits import address_group, address_rates
 from server.stores.limits import LimitStore
 from server.tags import Tag
 from tests.conftest import Stack
@@ -40,7 +41,7 @@ async def test_all_dimensions_are_checked_before_any_is_charged(stack: Stack) ->
     assert (await store.charge("t", _WHO, (wide, narrow, narrowest), mode="enforce")).outcome == "ok"
     for _ in range(20):
         refused = await store.charge("t", _WHO, (wide, narrow, narrowest), mode="enforce")
-        assert refused.rate == narrowest
+        assert refused.limit == narrowest
     for _ in range(4):
         assert (await store.charge("t", _WHO, (wide,), mode="enforce")).outcome == "ok"
     assert (await store.charge("t", _WHO, (wide,), mode="enforce")).outcome == "refused"
@@ -104,7 +105,7 @@ async def test_rl_11_for_an_sms_the_captcha_of_a_busy_address_gets_dearer(start:
 
 async def test_every_operation_that_costs_has_an_address_limit(stack: Stack) -> None:
     """And its hard limit is five times the soft one."""
-    for rates in ADDRESS_RATES.values():
+    for rates in address_rates(LimitRules()).values():
         for soft, hard in zip(rates[::2], rates[1::2], strict=True):
             assert (soft.soft, hard.soft) == (True, False)
             assert hard.count == 5 * soft.count

@@ -1,9 +1,11 @@
 -- Accept one send for a number: interval, caps and transaction in one step.
 -- KEYS  1 transaction (hash)  2 interval (hash: until, owner)  3 sends (sorted set: owner by ms)
+--       4 wrong codes of this number and purpose (sorted set by ms)  5 how many of them in a row
 -- ARGV  2 'enforce'|'observe'  3 mobile name  4 masked mobile  5 purpose  6 nonce  7 key id  8 owner of this send
 --       9 interval ms  10 code life ms  11 same-code threshold ms  12 attempts  13 hourly cap  14 daily cap
 --       15 '1' for a resend  16 locale  17 '1' if its steps are told to nobody
--- Returns {'ok', now, previous fields, refused-if-enforced, next send ms, fields} or {'unknown', now} or {'too_soon'|'limit', now, wait ms}
+--       18 most wrong codes in an hour  19 in a day  20 in a row
+-- Returns {'ok', now, previous fields, refused-if-enforced, next send ms, fields} or {'unknown'|'stopped', now} or {'too_soon'|'limit', now, wait ms}
 local HOUR, DAY = 3600000, 86400000
 local previous = redis.call('HGETALL', KEYS[1])
 local had = {}
@@ -16,13 +18,17 @@ elseif #previous > 0 then
 end
 
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - DAY)
-local function cap_wait(cap, window)
-  local oldest = redis.call('ZRANGE', KEYS[3], -cap, -cap, 'WITHSCORES')
+local function cap_wait(key, cap, window)
+  local oldest = redis.call('ZRANGE', key, -cap, -cap, 'WITHSCORES')
   if #oldest == 0 then return 0 end
   return math.max(0, oldest[2] + window - now)
 end
 local soon = math.max(0, tonumber(redis.call('HGET', KEYS[2], 'until') or 0) - now)
-local capped = math.max(cap_wait(ARGV[13], HOUR), cap_wait(ARGV[14], DAY))
+local capped = math.max(cap_wait(KEYS[3], ARGV[13], HOUR), cap_wait(KEYS[3], ARGV[14], DAY))
+-- Who guesses is sent no further code to guess at, whether or not limits are only observed.
+local guessed = math.max(cap_wait(KEYS[4], ARGV[18], HOUR), cap_wait(KEYS[4], ARGV[19], DAY))
+if tonumber(redis.call('GET', KEYS[5]) or 0) >= tonumber(ARGV[20]) then return {'stopped', now} end
+if guessed > 0 then return {'limit', now, math.max(guessed, capped, soon)} end
 local refused = ''
 if capped > 0 then refused = 'limit' elseif soon > 0 then refused = 'too_soon' end
 if refused ~= '' and ARGV[2] == 'enforce' then return {refused, now, math.max(capped, soon)} end
