@@ -1,6 +1,7 @@
 // The page of one's own account.
 
 import { ask } from "./ask.js";
+import { callWithCaptcha } from "./captcha.js";
 import { CodeField } from "./code-field.js";
 import { Devices } from "./devices.js";
 import { busyWhile, byId, setVerdict, showFaults, showMessage, showRefusal, wireReveals } from "./fields.js";
@@ -77,7 +78,7 @@ async function changePassword(password) {
   const line = byId("password-message");
   showMessage(line, "quiet");
   try {
-    await call("password.change", { password, new_password: newPassword.value });
+    await callWithCaptcha(call, "password.change", { password, new_password: newPassword.value });
     passwordForm.reset();
     newPassword.judge();
     setVerdict(passwordForm.elements.old_password, "hint");
@@ -131,7 +132,7 @@ async function changeMobile(password) {
   newNumber.held = true;
   try {
     const fresh = newCode.proof;
-    await call("mobile.change", {
+    await callWithCaptcha(call, "mobile.change", {
       password, ...oldCode.proof, new_mobile: newNumber.mobile, new_sms_code: fresh.sms_code, new_transaction: fresh.transaction,
     });
     await onMobileChanged(line);
@@ -175,7 +176,7 @@ async function onDeleteSubmit(event) {
 
 async function deleteAccount(password) {
   try {
-    await call("account.delete", { password });
+    await callWithCaptcha(call, "account.delete", { password });
     session.forget();
   } catch (refusal) {
     showCredentialRefusal(deleteForm, byId("delete-message"), "delete_password", refusal);
