@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --requir
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types bench chaos lock clean
+.PHONY: help run test lint types bench chaos lock verify-audit clean
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/.run $(VENV)/.embedded static/vendor/.stamp ## install what is missing and start Haoma
 	@exec $(BIN)/python run.py $(ARGS)
@@ -37,6 +37,9 @@ lock: ## write requirements/*.lock anew from *.in (needs uv); ARGS=--upgrade tak
 	@for name in run embedded test node; do \
 	  $(COMPILE) $(ARGS) requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	done
+
+verify-audit: $(VENV)/.run $(VENV)/.embedded ## walk the chain of the audit; ARGS="--head 1200:…"
+	@PYTHONPATH=. $(BIN)/python tools/verify_audit.py $(ARGS)
 
 clean: ## remove what was installed and cached; the data in var/ stays
 	@rm -rf $(VENV) node_modules static/vendor .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -21,6 +21,7 @@ from server.pool import BoundedPool
 from server.services import Services
 from server.services.access_tokens import AccessTokens
 from server.services.accounts import AccountService
+from server.services.audit import AuditService
 from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
 from server.services.captcha_kinds import Asked, Captcha, Kinds
@@ -59,6 +60,7 @@ from server.sms.provider import Receipt, SmsProvider
 from server.sms.router import Route, Router
 from server.sms.routes import make_routes
 from server.sms.sandbox import Sandbox
+from server.stores.audit import AuditStore
 from server.stores.budget import BudgetStore
 from server.stores.captcha import CaptchaStore
 from server.stores.codes import CodeRules, CodeStore
@@ -274,6 +276,9 @@ async def open_services(
         stack.push_async_callback(captcha_http.aclose)
         kinds = _captcha_kinds(settings, captcha, _captcha_vendor(settings, captcha_http))
         captchas = CaptchaService(kinds=kinds, store=CaptchaStore(redis), pool=drawing, clock=clock)
+        audit = AuditService(store=AuditStore(mongo), metrics=metrics, clock=clock)
+        await audit.start()
+        stack.push_async_callback(audit.aclose)
         passwords = PasswordService(
             peppers=settings.ring("PASSWORD_PEPPERS"), cost=settings.bcrypt_cost, metrics=metrics
         )
@@ -281,7 +286,9 @@ async def open_services(
         token_ring = settings.ring("TOKEN_KEYS")
         tokens = AccessTokens(ring=token_ring, issuer=settings.site_url or "urn:haoma:development", clock=clock)
         session_store = SessionStore(redis, topic=topics.SESSIONS)
-        sessions = SessionService(store=session_store, users=users, access=tokens, refresh=RefreshTokens(token_ring))
+        sessions = SessionService(
+            store=session_store, users=users, audit=audit, access=tokens, refresh=RefreshTokens(token_ring)
+        )
         guard = SessionGuard(store=session_store, events=events, clock=clock)
         health = HealthService(
             probes={"redis": lambda: redis.call("PING"), "mongo": users.index_present},
@@ -297,6 +304,7 @@ async def open_services(
                 sessions=sessions,
                 events=events,
                 clock=clock,
+                audit=audit,
                 tells_taken=mobiles.tells,
             ),
             captcha=captchas,
@@ -311,6 +319,7 @@ async def open_services(
                 rule=PasswordRule(site=settings.site_name, shortest=settings.password_min),
                 guard=login_guard,
                 sessions=sessions,
+                audit=audit,
                 notices=NoticeService(jobs=jobs, budget=budget, router=router, clock=clock, metrics=metrics),
                 events=events,
             ),
@@ -324,7 +333,7 @@ async def open_services(
             mobiles=mobiles,
             receipts=receipts,
             polls=PollService(codes=codes, countdowns=countdowns, metrics=metrics),
-            profiles=ProfileService(users=users),
+            profiles=ProfileService(users=users, audit=audit),
             repeats=RepeatService(store=RepeatStore(redis), tagger=tagger),
             rooms=rooms,
             sending=SendService(

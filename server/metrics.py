@@ -35,6 +35,12 @@ class Metrics:
             ["provider", "status"],
             registry=self.registry,
         )
+        self.audit = Counter(
+            "haoma_audit_entries_total",
+            "Entries of the audit: written, or lost because too many waited for MongoDB",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.pages = Gauge("haoma_pages_open", "Websockets open in this process", registry=self.registry)
         self.queued = Counter("haoma_sms_queued_total", "SMS accepted for sending", registry=self.registry)
         self.outcomes = Counter(

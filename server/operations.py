@@ -191,7 +191,7 @@ async def refresh_session(services: Services, caller: Caller, data: Data) -> Rep
 
 async def log_out(services: Services, caller: Caller, data: Data) -> Reply:
     """End the session of the refresh cookie."""
-    await services.sessions.log_out(caller.refresh)
+    await services.sessions.log_out(caller)
     return Reply({}, refresh="")
 
 
@@ -204,15 +204,14 @@ async def list_sessions(services: Services, caller: Caller, data: Data) -> Reply
 async def end_session(services: Services, caller: Caller, data: Data) -> Reply:
     """Sign one of this account's sessions out."""
     await services.limits.charge_address("session.end", caller.address)
-    await services.sessions.end(_holder(caller), data["id"])
+    await services.sessions.end(_holder(caller), data["id"], caller)
     return Reply({})
 
 
 async def end_other_sessions(services: Services, caller: Caller, data: Data) -> Reply:
     """Sign all of this account's sessions out but the one that asks."""
     await services.limits.charge_address("session.end", caller.address)
-    who = _holder(caller)
-    await services.sessions.end_all(who.user, "ended", but=who.sid)
+    await services.sessions.end_others(_holder(caller), caller)
     return Reply({})
 
 
@@ -250,13 +249,13 @@ async def get_profile(services: Services, caller: Caller, data: Data) -> Reply:
 async def update_profile(services: Services, caller: Caller, data: Data) -> Reply:
     """Change a part of the profile; what comes of it is judged as a whole."""
     await services.limits.charge_address("profile.change", caller.address)
-    return Reply(await services.profiles.change(_holder(caller), data, judge=_WHOLE.load))
+    return Reply(await services.profiles.change(_holder(caller), data, judge=_WHOLE.load, caller=caller))
 
 
 async def replace_profile(services: Services, caller: Caller, data: Data) -> Reply:
     """Set the whole profile."""
     await services.limits.charge_address("profile.change", caller.address)
-    return Reply(await services.profiles.change(_holder(caller), data, judge=_WHOLE.load))
+    return Reply(await services.profiles.change(_holder(caller), data, judge=_WHOLE.load, caller=caller))
 
 
 async def delete_account(services: Services, caller: Caller, data: Data) -> Reply:
@@ -265,7 +264,7 @@ async def delete_account(services: Services, caller: Caller, data: Data) -> Repl
     user = await services.credentials.require_password(
         _holder(caller), data["password"], caller=caller, captcha_passed=passed
     )
-    await services.accounts.delete(user)
+    await services.accounts.delete(user, caller=caller)
     return Reply({}, refresh="")
 
 

@@ -10,6 +10,7 @@ from tests.helpers import ROOT
 
 SERVER = ROOT / "server"
 LEAVES = {
+    "audit_events",
     "caller",
     "clock",
     "errors",

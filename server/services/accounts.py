@@ -11,6 +11,7 @@ from server.clock import Clock
 from server.errors import AppError, StoreUnavailable
 from server.events import EventBus, topics
 from server.logs import get_log, mask
+from server.services.audit import AuditService
 from server.services.codes import CodeService
 from server.services.login_guard import LoginGuard
 from server.services.passwords import PasswordService
@@ -18,6 +19,8 @@ from server.services.sessions import OpenedSession, SessionService
 from server.stores.users import ResultUnknown, UserStore, is_active
 
 _log = get_log(__name__)
+# Refusals that the audit keeps: those that cost a guess. Whoever is merely too early is counted in the metrics.
+_TOLD = {"credentials_invalid", "sms_code_invalid", "account_disabled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class AccountService:
         guard: LoginGuard,
         sessions: SessionService,
         events: EventBus,
+        audit: AuditService,
         clock: Clock,
         tells_taken: bool,
     ) -> None:
@@ -57,6 +61,7 @@ class AccountService:
         self._codes = codes
         self._passwords = passwords
         self._guard = guard
+        self._audit = audit
         self._tells_taken = tells_taken
         self._sessions = sessions
         self._events = events
@@ -87,7 +92,8 @@ class AccountService:
             raise
         await self._events.publish(topics.MOBILES, kind="mobile.taken", mobile=mobile)
         _log.info("user.registered", user=user["_id"], mobile=mask(mobile))
-        return SignedIn(user, await self._sessions.open(user, caller))
+        await self._audit.note("user.registered", user=user["_id"], caller=caller, mobile=mobile)
+        return await self._sign_in(user, "register", caller)
 
     async def resume(self, *, password: str, transaction: str, caller: Caller) -> SignedIn | None:
         """Sign in to the account that was made of this transaction, whose answer got lost; None if there is none."""
@@ -95,48 +101,68 @@ class AccountService:
         if user is None or not await self._passwords.matches(password, user["password"]):
             return None
         _require_active(user)
-        return SignedIn(user, await self._sessions.open(user, caller))
+        return await self._sign_in(user, "register", caller)
 
     async def login(self, *, account: str, password: str, caller: Caller, captcha_passed: bool) -> SignedIn:
         """Sign in by canonical mobile or username; AppError `credentials_invalid` does not tell which was wrong, and
         LoginGuard says when it is too early."""
         looks_like_mobile = account.isdigit() and len(account) == 11
         user = await (self._users.get(mobile=account) if looks_like_mobile else self._users.get(username=account))
-        async with self._guard.trying(user["_id"] if user else account, caller, captcha_passed=captcha_passed):
-            if not await self._passwords.matches(password, user["password"] if user else None) or user is None:
-                raise AppError("credentials_invalid")
-        _require_active(user)
+        try:
+            async with self._guard.trying(user["_id"] if user else account, caller, captcha_passed=captcha_passed):
+                if not await self._passwords.matches(password, user["password"] if user else None) or user is None:
+                    raise AppError("credentials_invalid")
+            _require_active(user)
+        except AppError as fault:
+            if fault.code in _TOLD:
+                about = {"user": user["_id"] if user else "", "why": fault.code}
+                await self._audit.note("session.refused", caller=caller, **about)
+            raise
         await self._codes.forgive(user["mobile"])
         if self._passwords.outdated(user["password"]):
             await self._upgrade(user, password)
-        return SignedIn(user, await self._sessions.open(user, caller))
+        return await self._sign_in(user, "password", caller)
 
     async def login_by_code(self, *, mobile: str, sms_code: str, transaction: str, caller: Caller) -> SignedIn:
         """Sign in by an SMS code. AppError `sms_code_invalid`, also where there is no account."""
-        async with self._codes.used(mobile, "login", transaction, sms_code):
-            user = await self._users.get(mobile=mobile)
-            if user is None:
-                raise AppError("sms_code_invalid")
-            _require_active(user)
-            await self._guard.forgive(user["_id"])
-            return SignedIn(user, await self._sessions.open(user, caller))
+        try:
+            async with self._codes.used(mobile, "login", transaction, sms_code):
+                user = await self._users.get(mobile=mobile)
+                if user is None:
+                    raise AppError("sms_code_invalid")
+                _require_active(user)
+                await self._guard.forgive(user["_id"])
+                return await self._sign_in(user, "code", caller)
+        except AppError as fault:
+            if fault.code in _TOLD:
+                await self._audit.note("session.refused", user="", caller=caller, mobile=mobile, why=fault.code)
+            raise
 
-    async def delete(self, user: dict[str, Any]) -> None:
+    async def _sign_in(self, user: dict[str, Any], way: str, caller: Caller) -> SignedIn:
+        opened = await self._sessions.open(user, caller)
+        about = {"user": user["_id"], "mobile": user["mobile"], "session": opened.who.sid}
+        await self._audit.note("session.opened", **about, caller=caller, way=way)
+        return SignedIn(user, opened)
+
+    async def delete(self, user: dict[str, Any], *, caller: Caller) -> None:
         """Remove an account for good, end its sessions and let others have its number."""
         if not await self._users.delete(user):
             raise AppError("busy", retry_after=1)
         await self._events.publish(topics.MOBILES, kind="mobile.freed", mobile=user["mobile"])
         _log.info("account.deleted", user=user["_id"], mobile=mask(user["mobile"]))
+        await self._audit.note("account.deleted", user=user["_id"], caller=caller, mobile=user["mobile"])
         await self._sessions.end_all(user["_id"], "deleted", version=user["version"] + 1)
 
     async def disable(self, user_id: str) -> None:
         """Let nobody in any more; AppError `not_found`. Its number stays taken."""
         changed = await self._switch(user_id, disabled_at=self._clock.now())
         await self._sessions.end_all(user_id, "disabled", version=changed["version"])
+        await self._audit.note("account.disabled", user=user_id, mobile=changed["mobile"])
 
     async def enable(self, user_id: str) -> None:
         """Let its holder in again; AppError `not_found`."""
-        await self._switch(user_id, unset="disabled_at")
+        changed = await self._switch(user_id, unset="disabled_at")
+        await self._audit.note("account.enabled", user=user_id, mobile=changed["mobile"])
 
     async def _switch(self, user_id: str, *, unset: str = "", **fields: Any) -> dict[str, Any]:
         changed = None
@@ -151,6 +177,7 @@ class AccountService:
         """Renew an outdated hash; where that cannot be done now the next login does it."""
         try:
             await self._users.set_password(user["_id"], user["password"], await self._passwords.hash(password))
+            await self._audit.note("password.upgraded", user=user["_id"])
         except (AppError, StoreUnavailable) as fault:
             _log.warning("password.not_upgraded", user=user["_id"], why=str(fault))
 

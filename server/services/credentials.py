@@ -7,6 +7,7 @@ from server.errors import AppError
 from server.events import EventBus, topics
 from server.logs import get_log, mask
 from server.password_rule import PasswordRule
+from server.services.audit import AuditService
 from server.services.codes import CodeService
 from server.services.login_guard import LoginGuard
 from server.services.notices import NoticeService
@@ -29,6 +30,7 @@ class CredentialService:
         rule: PasswordRule,
         guard: LoginGuard,
         sessions: SessionService,
+        audit: AuditService,
         notices: NoticeService,
         events: EventBus,
     ) -> None:
@@ -38,6 +40,7 @@ class CredentialService:
         self._rule = rule
         self._guard = guard
         self._sessions = sessions
+        self._audit = audit
         self._notices = notices
         self._events = events
 
@@ -65,6 +68,7 @@ class CredentialService:
         changed = await self._change(user, password=await self._passwords.hash(new_password))
         await self._sessions.end_all(who.user, "password_changed", but=who.sid, version=changed["version"])
         _log.info("password.changed", user=who.user)
+        await self._audit.note("password.changed", user=who.user, caller=caller, session=who.sid)
         await self._notices.send("password", user["mobile"], locale=caller.locale)
 
     async def reset_password(
@@ -80,6 +84,7 @@ class CredentialService:
             await self._sessions.end_all(user["_id"], "password_reset", version=changed["version"])
             await self._guard.forgive(user["_id"])
         _log.info("password.reset", user=user["_id"])
+        await self._audit.note("password.reset", user=user["_id"], caller=caller, mobile=mobile)
         await self._notices.send("password", mobile, locale=caller.locale)
 
     async def change_mobile(
@@ -109,6 +114,8 @@ class CredentialService:
         await self._events.publish(topics.MOBILES, kind="mobile.taken", mobile=new_mobile)
         await self._events.publish(topics.MOBILES, kind="mobile.freed", mobile=old)
         _log.info("mobile.changed", user=who.user, old=mask(old), new=mask(new_mobile))
+        about = {"user": who.user, "mobile": new_mobile, "session": who.sid, "old": mask(old)}
+        await self._audit.note("mobile.changed", caller=caller, **about)
         await self._notices.send("mobile", old, locale=caller.locale)
         return changed
 

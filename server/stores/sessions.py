@@ -10,6 +10,10 @@ from server.stores.redis import Redis
 ON_THE_WAY_S = 600
 
 
+class TokenReused(Exception):
+    """A refresh token came back that had been used before; its session is over."""
+
+
 class SessionStore:
     """Sessions by user and id; times in ms inside, seconds outside."""
 
@@ -52,7 +56,7 @@ class SessionStore:
     ) -> dict[str, str] | None:
         """Replace `token` by `successor`; the fields of the session, or None if the token is not good (any more).
 
-        An old token that `was_ours` ends the session.
+        An old token that `was_ours` ends the session: TokenReused.
         """
         flat = await self._redis.run(
             "rotate_session",
@@ -67,6 +71,8 @@ class SessionStore:
             address,
             durable=True,
         )
+        if flat == ["reused"]:
+            raise TokenReused
         return dict(zip(flat[::2], flat[1::2], strict=True)) or None
 
     async def version(self, user: str, sid: str) -> str:

@@ -17,8 +17,10 @@ from server.errors import AppError
 from server.events import topics
 from server.keys import KeyRing
 from server.services.access_tokens import AccessTokens
+from server.services.audit import AuditService
 from server.services.refresh_tokens import RefreshTokens
 from server.services.sessions import SessionService
+from server.stores.audit import AuditStore
 from server.stores.sessions import SessionStore
 from server.stores.users import UserStore
 from tests.conftest import Stack
@@ -205,7 +207,7 @@ async def test_tok_4_an_invented_token_ends_nothing(stack: Stack) -> None:
         cookie = f"{user}.{sid}.{invented}"
         with pytest.raises(AppError):
             await sessions.refresh(with_cookie(cookie))
-        await sessions.log_out(cookie)
+        await sessions.log_out(with_cookie(cookie))
     assert (await sessions.refresh(with_cookie(opened.refresh))).token
 
 
@@ -217,7 +219,7 @@ async def test_tok_4_a_cookie_of_another_shape_is_no_token(stack: Stack, cookie:
     with pytest.raises(AppError) as caught:
         await stack.services.sessions.refresh(with_cookie(cookie))
     assert caught.value.code == "token_invalid"
-    await stack.services.sessions.log_out(cookie)
+    await stack.services.sessions.log_out(with_cookie(cookie))
 
 
 async def test_tok_5_of_fifty_parallel_refreshes_one_new_token_is_made(stack: Stack) -> None:
@@ -242,7 +244,10 @@ async def test_tok_7_while_two_keys_live_the_tokens_of_both_are_good(stack: Stac
         access = AccessTokens(ring=_ring(*names), issuer="urn:test", clock=stack.clock)
         store = SessionStore(stack.redis, topic=topics.SESSIONS)
         users = UserStore(stack.mongo)
-        return access, SessionService(store=store, users=users, access=access, refresh=RefreshTokens(_ring(*names)))
+        audit = AuditService(store=AuditStore(stack.mongo), metrics=stack.services.metrics, clock=stack.clock)
+        return access, SessionService(
+            store=store, users=users, audit=audit, access=access, refresh=RefreshTokens(_ring(*names))
+        )
 
     steps = [service("k1"), service("k1", "k2"), service("k2", "k1"), service("k2")]
     opened = await steps[0][1].open(_USER, CALLER)

@@ -2,7 +2,7 @@
 -- later, a second use means that it was stolen, and the session ends (RFC 9700, 4.14.2), however old the token is.
 -- KEYS  1 session  2 index of the user's sessions
 -- ARGV  2 id  3 topic  4 token hash  5 successor hash  6 idle ms  7 grace ms  8 '1' if we made this token  9 address
--- Returns the fields, or nothing
+-- Returns the fields, nothing, or {'reused'}
 local has = redis.call('HMGET', KEYS[1], 'token', 'previous', 'rotated', 'idle_until', 'until')
 if not has[1] then return {} end
 if now >= tonumber(has[4]) or now >= tonumber(has[5]) then return {} end
@@ -17,7 +17,7 @@ elseif has[2] == ARGV[4] or ARGV[8] == '1' then
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[2], ARGV[2])
   redis.call('PUBLISH', ARGV[3], cjson.encode({id = ARGV[2], reason = 'reused'}))
-  return {}
+  return {'reused'}
 else
   return {}
 end
