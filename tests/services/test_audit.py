@@ -125,10 +125,10 @@ async def test_what_cannot_be_written_now_is_written_when_mongo_is_back(stack: S
     store = AuditStore(stack.mongo)
     real, away = store._insert, asyncio.Event()
 
-    async def failing(chained: list[dict[str, Any]]) -> bool:
+    async def failing(chained: list[dict[str, Any]], before: int) -> bool:
         if not away.is_set():
             raise StoreUnavailable("mongo", "away")
-        return await real(chained)
+        return await real(chained, before)
 
     store._insert = failing  # type: ignore[method-assign]
     audit = AuditService(store=store, metrics=stack.services.metrics, clock=stack.clock)
