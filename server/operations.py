@@ -119,9 +119,9 @@ async def watch_sms(services: Services, caller: Caller, data: Data) -> Reply:
 
 async def register_user(services: Services, caller: Caller, data: Data) -> Reply:
     """Make the account and sign in."""
-    data.pop("agree", None)
+    consent = services.consent.require(data.pop("agree", False))
     await _admit(services, caller, "user.register", "register", data)
-    return _signed_in(await services.accounts.register(**data, caller=caller))
+    return _signed_in(await services.accounts.register(**data, consent=consent, caller=caller))
 
 
 async def login(services: Services, caller: Caller, data: Data) -> Reply:

@@ -12,6 +12,7 @@ SERVER = ROOT / "server"
 LEAVES = {
     "caller",
     "clock",
+    "destinations",
     "errors",
     "fixed_codes",
     "keys",
@@ -29,8 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pool": {"errors"},
     "i18n": {"errors"},
     "tasks": {"clock", "logs"},
-    "settings": {"fixed_codes", "keys"},
-    "edge": {"settings"},
+    "settings": {"destinations", "fixed_codes", "keys"},
+    "edge": {"destinations", "settings"},
     "schemas": {"errors"},
     "http": set(),
     "captcha": {"errors", "http", "logs"},

@@ -23,7 +23,7 @@ class ResultUnknown(Exception):
 
 
 class UserStore:
-    """Users as documents: `_id username mobile password transaction created_at`."""
+    """Users as documents: `_id username mobile password transaction created_at`, `consent` where it was asked for."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._users = mongo.db.users

@@ -3,7 +3,8 @@
 import { makeCall } from "./api.js";
 import { callWithCaptcha } from "./captcha.js";
 import { busyWhile, byId, setVerdict, showFaults, showMessage, showRefusal, wireReveals } from "./fields.js";
-import { t, withLanguage } from "./texts.js";
+import { goOn, mayGoOnUnasked } from "./next.js";
+import { config, t } from "./texts.js";
 
 const form = byId("login-form");
 const { account, password } = form.elements;
@@ -30,7 +31,7 @@ async function login() {
   try {
     await callWithCaptcha(call, "session.login", { account: account.value.trim(), password: password.value });
     showMessage(message, "good", t("page.login_ok"));
-    window.location.assign(withLanguage("/"));
+    goOn();
   } catch (refusal) {
     onRefused(refusal);
   }
@@ -42,6 +43,20 @@ function onRefused(refusal) {
   if (refusal.code === "credentials_invalid") password.select();
 }
 
+/** Whoever came to be taken on and is signed in already need not do it again. */
+async function recognise() {
+  try {
+    // Not only with `has_session`: a cookie that is SameSite=Strict does not come along from another site's link.
+    await call("session.refresh");
+  } catch {
+    return;
+  }
+  if (mayGoOnUnasked()) return goOn();
+  showMessage(message, "good", t("page.login_already"));
+  byId("go-on").hidden = false;
+}
+
 wireReveals();
 for (const input of [account, password]) input.addEventListener("input", () => setVerdict(input, "hint"));
 form.addEventListener("submit", onSubmit);
+if (config.next) recognise();

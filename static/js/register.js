@@ -4,17 +4,18 @@ import { makeCall } from "./api.js";
 import { Captcha, callWithCaptcha } from "./captcha.js";
 import { showConnection } from "./connection.js";
 import { busyWhile, byId, setVerdict, showFaults, showMessage, showRefusal, wireReveals } from "./fields.js";
+import { goOn } from "./next.js";
 import { NumberField } from "./number.js";
 import { lengthOf, strengthOf } from "./password.js";
 import { Sms, SMS_KEY } from "./sms.js";
 import { PageSocket } from "./socket.js";
-import { announce, config, t, withLanguage } from "./texts.js";
+import { announce, config, t } from "./texts.js";
 
 const PURPOSE = "register";
-const HOME_AFTER_MS = 1_800;
+const GO_ON_AFTER_MS = 1_800;
 
 const form = byId("register-form");
-const { password, password2, sms_code: code } = form.elements;
+const { password, password2, sms_code: code, agree } = form.elements;
 const message = byId("form-message");
 const sendCode = byId("send-code");
 const submit = byId("submit");
@@ -141,7 +142,19 @@ function faultsNow() {
   if (password.value !== password2.value) faults.password2 = t("page.password2_mismatch");
   if (!/^[0-9]{6}$/.test(code.value)) faults.sms_code = t("page.code_shape");
   else if (!sms.transaction) faults.sms_code = t("page.code_first");
+  if (agree && !agree.checked) faults.agree = agreeText();
   return faults;
+}
+
+function onAgree() {
+  if (agree.checked) setVerdict(agree, "ok", t("page.agree_ok"));
+  else setVerdict(agree, "invalid", agreeText());
+}
+
+function agreeText() {
+  const asked = ["terms", "privacy"].filter((name) => config[`${name}_url`]).map((name) => t(`page.agree_${name}`));
+  const space = config.lang === "en" ? " " : "";
+  return t("page.agree_needed", { what: asked.join(space + t("page.agree_and") + space) });
 }
 
 function onSubmit(event) {
@@ -159,7 +172,7 @@ async function register() {
   try {
     const account = await callWithCaptcha(call, "user.register", {
       mobile, password: password.value, password2: password2.value,
-      sms_code: code.value, transaction: sms.transaction,
+      sms_code: code.value, transaction: sms.transaction, agree: agree?.checked,
     });
     showSuccess(account);
   } catch (refusal) {
@@ -177,6 +190,7 @@ function onRegisterRefused(refusal) {
     if (socket.state !== "live") sms.resync();
     return showFaults(form, message, { sms_code: refusal.message });
   }
+  if (refusal.code === "consent_required" && agree) return showFaults(form, message, { agree: refusal.message });
   if (refusal.params?.fields) return showFaults(form, message, refusal.params.fields);
   showRefusal(message, refusal);
 }
@@ -187,7 +201,7 @@ function showSuccess({ username }) {
   byId("form-side").hidden = true;
   byId("success").hidden = false;
   byId("success").querySelector("h1").focus();
-  setTimeout(() => window.location.assign(withLanguage("/")), HOME_AFTER_MS);
+  setTimeout(goOn, GO_ON_AFTER_MS);
 }
 
 // The connection
@@ -223,6 +237,7 @@ function wire() {
   password2.addEventListener("blur", onPassword2Blur);
   sendCode.addEventListener("click", onSendCode);
   code.addEventListener("input", onCodeInput);
+  agree?.addEventListener("change", onAgree);
   form.addEventListener("submit", onSubmit);
   socket.on("state", onConnection);
   const missing = new Set();
