@@ -1,15 +1,22 @@
 """`?next=`: somebody comes from a customer's page to sign in, and is taken back there."""
 
+import re
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Route, expect
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
 
 from tests.conftest import Stack
 from tests.e2e.accounts import take_number
 from tests.e2e.conftest import Start, Visit
 from tests.e2e.visitor import RegisterPage, Visitor
-from tests.helpers import MOBILE, PASSWORD
+from tests.helpers import MOBILE, PASSWORD, ROOT
 
 pytestmark = pytest.mark.gen_test(timeout=60)
 SHOP = "https://shop.example"
@@ -113,3 +120,79 @@ async def test_what_is_not_allowed_leads_home(start: Start, visit: Visit) -> Non
     await _sign_in(visitor)
     await expect(visitor.page).to_have_url(f"{visitor.origin}/")
     await expect(visitor.page.locator("#username")).to_be_visible()
+
+
+class _Yours(RequestHandler):
+    """A customer's page."""
+
+    def get(self) -> None:
+        self.finish("<h1>Yours</h1>")
+
+
+@pytest.fixture
+def other_origin(io_loop: IOLoop) -> Iterator[str]:
+    """A server of a customer's: another origin, and the same site."""
+    listener, port = bind_unused_port()
+    server = HTTPServer(Application([(r".*", _Yours)]))
+    server.add_sockets([listener])
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+    io_loop.run_sync(server.close_all_connections)
+
+
+def _script() -> str:
+    """What docs/backend.md gives a customer's page."""
+    found = re.search(r"```js\n(.*?)```", (ROOT / "docs" / "backend.md").read_text(), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+async def test_a_page_of_the_same_origin_gets_its_token(stack: Stack, visit: Visit) -> None:
+    """A customer's application behind the same proxy: it sends one to sign in, is led back to, and then knows who."""
+    username = await take_number(stack)
+    visitor = await visit(stack, None)
+    visitor.expects("401 /user/refresh/")
+    page = visitor.page
+    await visitor.context.route(
+        f"{visitor.origin}/club/**", lambda route: route.fulfill(body="<h1>Yours</h1>", content_type="text/html")
+    )
+    await visitor.open("/club/7?x=1")
+    with_next = f"{visitor.origin}/login?next=%2Fclub%2F7%3Fx%3D1"
+    async with page.expect_navigation(url=with_next):
+        await page.evaluate(f"() => {{ {_script()} accessToken(); }}")
+    await _sign_in(visitor)
+    await expect(page).to_have_url(f"{visitor.origin}/club/7?x=1")
+    token = await page.evaluate(f"() => {{ {_script()} return accessToken(); }}")
+    assert stack.services.tokens.claims_of(token)["preferred_username"] == username
+
+
+async def test_a_page_of_another_origin_gets_a_token_by_its_own_form_only(
+    start: Start, visit: Visit, other_origin: str
+) -> None:
+    """Though it is allowed and of the same site: no answer of REST is shown to it, but a websocket answers."""
+    stack = await start(ALLOWED_ORIGINS=other_origin)
+    await take_number(stack)
+    visitor = await visit(stack, "/login")
+    await _sign_in(visitor)
+    page = visitor.page
+    await expect(page.locator("#username")).to_be_visible()
+    visitor.expects("*CORS policy*", "*net::ERR_FAILED")
+    await page.goto(other_origin)
+    refused = await page.evaluate(
+        """(site) => fetch(`${site}/user/refresh/`, {
+          method: "POST", credentials: "include", headers: { "Content-Type": "application/json" }, body: "{}",
+        }).catch((fault) => fault.name)""",
+        visitor.origin,
+    )
+    assert refused == "TypeError"
+    answer: dict[str, Any] = await page.evaluate(
+        """([site, account, password]) => new Promise((done) => {
+          const socket = new WebSocket(`${site.replace("http", "ws")}/ws`);
+          socket.onmessage = ({ data }) => done(JSON.parse(data));
+          socket.onopen = () =>
+            socket.send(JSON.stringify({ type: "session.login", id: 1, data: { account, password } }));
+        })""",
+        [visitor.origin, MOBILE, PASSWORD],
+    )
+    assert answer["type"] == "session.opened", answer
+    assert stack.services.tokens.claims_of(answer["data"]["token"])["sub"] == answer["data"]["id"]
