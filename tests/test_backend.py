@@ -85,6 +85,7 @@ class Forger:
             "not yet": self.sign(iat=now + 60, nbf=now + 60, exp=now + 960),
             "alg none": f"{none}.{body}.",
             "alg none, signed": f"{none}.{body}.{signature}",
+            "another alg by our key": self.sign(header={"alg": "HS256"}),
             "HS256 with the public key": _hs256(self.claims, public),
             "HS256 with the public key as PEM": _hs256(self.claims, pem),
             "tampered payload": f"{head}.{other}.{signature}",
