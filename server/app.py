@@ -37,6 +37,8 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         "captcha_provider": settings.captcha_provider,
         "password_min": settings.password_min,
         "password_max": settings.password_max,
+        "terms_url": settings.terms_url,
+        "privacy_url": settings.privacy_url,
         "development": settings.development,
     }
     words = CommonPasswords(common_passwords(settings.password_min))

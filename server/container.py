@@ -26,6 +26,7 @@ from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
 from server.services.captcha_kinds import Asked, Captcha, Kinds
 from server.services.codes import CodeService
+from server.services.consent import ConsentRule
 from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
 from server.services.courier import CourierService
@@ -310,6 +311,7 @@ async def open_services(
             captcha=captchas,
             budget=budget,
             codes=codes,
+            consent=ConsentRule(settings.terms_url, settings.privacy_url, clock),
             conversion=conversion,
             countdowns=countdowns,
             credentials=CredentialService(

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
 
+from server.destinations import Destinations
 from server.settings import Networks, Settings
 
 
@@ -17,6 +18,7 @@ class Edge:
     origins: frozenset[str]
     proxies: Networks
     secure: bool
+    destinations: Destinations
 
     def knows_host(self, request: HTTPServerRequest) -> bool:
         """Whether the Host header is one of ours (a rebound DNS name is not)."""
@@ -53,7 +55,8 @@ def make_edge(settings: Settings, port: int) -> Edge:
         local = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
         hosts |= local
         origins |= {f"http://{host}" for host in local}
-    return Edge(frozenset(hosts), frozenset(origins), settings.trusted_proxies, site.startswith("https://"))
+    secure = site.startswith("https://")
+    return Edge(frozenset(hosts), frozenset(origins), settings.trusted_proxies, secure, settings.destinations())
 
 
 def _origin(url: str) -> str:

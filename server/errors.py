@@ -21,6 +21,7 @@ ERRORS: dict[str, int] = {
     "sms_limit": 429,
     "sms_budget_exhausted": 503,
     "sms_unavailable": 503,
+    "consent_required": 400,
     "sms_code_invalid": 400,
     "transaction_unknown": 404,
     "idempotency_conflict": 422,

@@ -140,7 +140,7 @@ async def watch_sms(services: Services, caller: Caller, data: Data) -> Reply:
 
 async def register_user(services: Services, caller: Caller, data: Data) -> Reply:
     """Make the account and sign in."""
-    data.pop("agree", None)
+    consent = services.consent.require(data.pop("agree", False))
     passed = await _spend(services, caller, "register", data)
     if services.mobiles.tells:
         await services.limits.charge_question(caller, data["mobile"], captcha_passed=passed, purpose="register")
@@ -149,7 +149,7 @@ async def register_user(services: Services, caller: Caller, data: Data) -> Reply
 
     async def register() -> SignedIn:
         async with services.guesses.trying(caller, "register", captcha_passed=passed):
-            return await services.accounts.register(**data, caller=caller)
+            return await services.accounts.register(**data, consent=consent, caller=caller)
 
     made = await services.repeats.once(
         "user.register",

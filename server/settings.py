@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 from environs import Env, EnvError
 from marshmallow.validate import OneOf, Range
 
+from server.destinations import DestinationFault, Destinations, parse_destinations
 from server.fixed_codes import FixedCodes, FixedCodesFault, parse_fixed_codes
 from server.keys import KeyFault, KeyRing, development_keys, parse_ring
 from server.limit_rules import LimitRules, LimitRulesFault
 
-COMING = ("PROCESSES", "TERMS_URL", "PRIVACY_URL", "NEXT_URLS")
+COMING = ("PROCESSES",)
 # The second never fails, so that failing over can be tried without any vendor.
 SANDBOXES = ("sandbox", "sandbox2")
 SECRETS = ("CODE_KEYS", "TOKEN_KEYS", "PASSWORD_PEPPERS")
@@ -81,6 +82,11 @@ class Settings:
     site_url: str = _setting("", "str", "https://… where people reach the service; required in production")
     allowed_origins: tuple[str, ...] = _setting((), "list", "further origins whose pages may call us")
     allowed_hosts: tuple[str, ...] = _setting((), "list", "further Host names that we answer to")
+    next_urls: tuple[str, ...] = _setting(
+        (), "list", "https://… addresses to which ?next= may take a person who has signed in"
+    )
+    terms_url: str = _setting("", "str", "https://… terms that one agrees to when signing up")
+    privacy_url: str = _setting("", "str", "https://… privacy statement that one agrees to when signing up")
     trusted_proxies: Networks = _setting((), "networks", "addresses or networks whose X-Forwarded-For is believed")
     sms_interval_s: int = _setting(60, "int", "seconds between two SMS to one number", validate=Range(1, 3600))
     sms_expire_s: int = _setting(300, "int", "seconds for which a code is good", validate=Range(10, 3600))
@@ -149,6 +155,10 @@ class Settings:
     def fixed_codes(self) -> FixedCodes:
         """TEST_MOBILES, read."""
         return parse_fixed_codes(self.test_mobiles)
+
+    def destinations(self) -> Destinations:
+        """NEXT_URLS, read."""
+        return parse_destinations(self.next_urls, development=self.development)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -231,6 +241,7 @@ def _judge(settings: Settings) -> None:
         raise SettingsFault("SITE_URL must begin with https:// (or http:// in development).")
     if urlsplit(settings.site_url).path not in ("", "/"):
         raise SettingsFault("SITE_URL must be an origin, without a path: the service answers at the root.")
+    _judge_addresses(settings)
     _judge_test_mobiles(settings)
     _judge_geetest(settings)
     if not settings.development:
@@ -240,6 +251,18 @@ def _judge(settings: Settings) -> None:
             settings.ring(name)
         except KeyFault as fault:
             raise SettingsFault(str(fault)) from None
+
+
+def _judge_addresses(settings: Settings) -> None:
+    schemes = ("https", "http") if settings.development else ("https",)
+    for name in ("TERMS_URL", "PRIVACY_URL"):
+        url = getattr(settings, name.lower())
+        if url and (urlsplit(url).scheme not in schemes or not urlsplit(url).hostname):
+            raise SettingsFault(f"{name} must begin with https:// (or http:// in development).")
+    try:
+        settings.destinations()
+    except DestinationFault as fault:
+        raise SettingsFault(f"NEXT_URLS cannot be used: {fault}.") from None
 
 
 def _judge_test_mobiles(settings: Settings) -> None:

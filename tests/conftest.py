@@ -62,7 +62,13 @@ def store_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Urls]:
 
 
 @pytest.fixture
-def settings_of(store_urls: Urls, tmp_path: Path) -> Callable[..., Settings]:
+def mongo_driver() -> str:
+    """MONGO_DRIVER; `on_both_drivers` runs a test with each."""
+    return "motor"
+
+
+@pytest.fixture
+def settings_of(store_urls: Urls, tmp_path: Path, mongo_driver: str) -> Callable[..., Settings]:
     """Settings on a database that no other test has."""
 
     def make(**given: str) -> Settings:
@@ -71,6 +77,7 @@ def settings_of(store_urls: Urls, tmp_path: Path) -> Callable[..., Settings]:
         database = "test_" + os.urandom(6).hex()
         environ = {
             "MONGO_URL": store_urls.mongo_url.replace("/haoma?", f"/{database}?"),
+            "MONGO_DRIVER": mongo_driver,
             "REDIS_URL": store_urls.redis_url,
             "VAR_DIR": str(tmp_path / "var"),
             "CODE_KEYS": f"t1:{_KEY}",

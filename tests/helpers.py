@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tornado.websocket
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
@@ -20,6 +21,9 @@ from server.sms.provider import ReceiptReader, SendFailed, SendResult, Sms
 ROOT = Path(__file__).parent.parent
 MOBILE = "15400000001"
 PASSWORD = "correct horse battery"
+
+
+on_both_drivers = pytest.mark.parametrize("mongo_driver", ["motor", "pymongo"])
 
 
 class FakeClock(Clock):

@@ -41,7 +41,7 @@ def until(true: Callable[[], bool], what: str) -> None:
 
 def session(key: str) -> tuple[list[str], str, str]:
     """Keys, id and topic, which every step of a session begins with."""
-    return [key, f"{key}:all"], "", "events:sessions"
+    return [key, f"{key}:all", f"{key}:version"], "", "events:sessions"
 
 
 def free_port() -> int:

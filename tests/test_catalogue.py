@@ -9,6 +9,7 @@ import pytest
 
 from server.errors import ERRORS, SMS_REASONS
 from server.i18n import LOCALES
+from server.limit_rules import LimitRules
 from server.schemas.code import SMS_PURPOSES
 from server.services.notices import NOTICES
 from server.settings import Settings
@@ -90,6 +91,13 @@ def test_every_setting_is_documented() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     names = {field.name.upper() for field in dataclasses.fields(Settings) if field.metadata}
     assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_every_number_of_the_limits_is_documented() -> None:
+    """With its default and its help line."""
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    for each in dataclasses.fields(LimitRules):
+        assert f"| `LIMIT_{each.name.upper()}` | {each.default} | {each.metadata['help']} |" in page
 
 
 def test_every_setting_says_what_it_is_for() -> None:

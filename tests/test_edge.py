@@ -5,6 +5,7 @@ import ipaddress
 import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
+from server.destinations import Destinations
 from server.edge import Edge, make_edge
 from server.settings import Settings
 
@@ -23,7 +24,8 @@ def _request(peer: str, **headers: str) -> HTTPServerRequest:
 
 
 def _edge(*proxies: str) -> Edge:
-    return Edge(frozenset(), frozenset(), tuple(ipaddress.ip_network(one) for one in proxies), secure=False)
+    networks = tuple(ipaddress.ip_network(one) for one in proxies)
+    return Edge(frozenset(), frozenset(), networks, secure=False, destinations=Destinations())
 
 
 @pytest.mark.parametrize(

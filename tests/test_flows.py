@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Stack
-from tests.helpers import MOBILE, PASSWORD
+from tests.helpers import MOBILE, PASSWORD, on_both_drivers
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 
@@ -65,6 +65,7 @@ async def test_a_page_that_lost_its_socket_resumes_where_it_was(stack: Stack) ->
     assert (await again.next_event("countdown.tick"))["data"]["remaining"] in (59, 60)
 
 
+@on_both_drivers
 async def test_the_refresh_cookie_signs_in_again_until_logout(stack: Stack) -> None:
     """POST /user/ sets the cookie, refresh renews it, logout ends it."""
     page, rest = await stack.page(), stack.rest()

@@ -46,6 +46,10 @@ def test_every_setting_has_a_help_line_and_a_default_that_works(tmp_path: Path) 
         ("TRUSTED_PROXIES", "10.0.0.0/99"),
         ("SITE_URL", "haoma.example"),
         ("SITE_URL", "https://haoma.example/app"),
+        ("TERMS_URL", "terms.html"),
+        ("TERMS_URL", "javascript:alert(1)"),
+        ("PRIVACY_URL", "https://"),
+        ("NEXT_URLS", "https://shop.example,shop.example"),
     ],
 )
 def test_a_value_that_will_not_do_is_named_with_its_setting(tmp_path: Path, name: str, value: str) -> None:
@@ -89,6 +93,8 @@ def test_tok_3_production_makes_no_secret_of_its_own(name: str) -> None:
         ({"SMS_PROVIDERS": "yuntongxun,sandbox2"}, "SMS_PROVIDERS"),
         ({"SITE_URL": ""}, "SITE_URL"),
         ({"SITE_URL": "http://haoma.example"}, "SITE_URL"),
+        ({"TERMS_URL": "http://haoma.example/terms"}, "TERMS_URL"),
+        ({"NEXT_URLS": "http://localhost:3000"}, "NEXT_URLS"),
         ({"CAPTCHA_PROVIDER": "none"}, "CAPTCHA_PROVIDER"),
         ({"LIMITS": "observe"}, "LIMITS"),
         ({"MONGO_URL": ""}, "MONGO_URL"),
@@ -126,7 +132,7 @@ def test_geetest_needs_its_account(provider: str, change: dict[str, str], named:
     assert "0123456789abcdef" not in sentence
 
 
-@pytest.mark.parametrize("name", ["TERMS_URL", "PRIVACY_URL", "PROCESSES"])
+@pytest.mark.parametrize("name", ["PROCESSES"])
 def test_a_setting_that_is_still_coming_is_not_passed_over(tmp_path: Path, name: str) -> None:
     """Whoever sets it relies on it."""
     assert _fault({"VAR_DIR": str(tmp_path), name: "2"}).startswith(name)

@@ -14,6 +14,7 @@ from server.i18n import LOCALES, browser_texts, error_body, text
 from server.operations import Dispatcher
 
 _YEAR_S = 365 * 86400
+_SIGNING_IN = ("/login", "/register")
 # From where the scripts of a captcha's vendor load the rest of themselves.
 _VENDORS = {
     "geetest3": ("static.geetest.com", "api.geetest.com"),
@@ -55,26 +56,35 @@ class PageHandler(HttpHandler):
             lang=LOCALES[locale],
             site_name=self._config["site_name"],
             csp_nonce=self.csp_nonce,
-            lang_urls={tag: f"{self.request.path}?{urlencode({'lang': tag})}" for tag in LOCALES.values()},
+            lang_urls={tag: _with_query(self.request.path, lang=tag, next=self._next) for tag in LOCALES.values()},
             link=self._link,
             config_json=self._browser_config(page, locale),
             **context,
         )
 
     def _link(self, path: str) -> str:
-        """`path` in the language that the visitor chose, if one was chosen."""
-        return f"{path}?{urlencode({'lang': self._chosen})}" if self._chosen else path
+        """`path` in the language that the visitor chose, if one was; to where one signs in, with where to go then."""
+        return _with_query(path, lang=self._chosen, next=self._next if path in _SIGNING_IN else "")
 
     @property
     def _chosen(self) -> str:
-        given = self.request.query_arguments.get("lang", [b""])[0].decode(errors="replace")
+        given = self._given("lang")
         return given if given in LOCALES.values() else ""
+
+    @property
+    def _next(self) -> str:
+        """Where `?next=` takes one after signing in; "" unless that is allowed."""
+        return self.edge.destinations.judge(self._given("next"))
+
+    def _given(self, name: str) -> str:
+        return self.request.query_arguments.get(name, [b""])[0].decode(errors="replace")
 
     def _browser_config(self, page: str, locale: str) -> str:
         config = self._config | {
             "page": page,
             "lang": LOCALES[locale],
             "lang_param": self._chosen,
+            "next": self._next,
             "texts": browser_texts(locale),
             "has_session": bool(self.get_cookie(self.refresh_cookie)),
         }
@@ -98,6 +108,11 @@ class PageHandler(HttpHandler):
         body = error_body(fault, self.pick_locale_safely(), self.request_id)
         status = fault.status
         self.render_page("error", status=status, message=body["message"], request_id=self.request_id)
+
+
+def _with_query(path: str, **fields: str) -> str:
+    given = {name: value for name, value in fields.items() if value}
+    return f"{path}?{urlencode(given)}" if given else path
 
 
 class NotFoundPage(PageHandler):

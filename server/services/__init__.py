@@ -10,6 +10,7 @@ from server.services.accounts import SignedIn as SignedIn
 from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
 from server.services.codes import CodeService
+from server.services.consent import ConsentRule
 from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
 from server.services.credentials import CredentialService
@@ -38,6 +39,7 @@ class Services:
     budget: BudgetService
     captcha: CaptchaService
     codes: CodeService
+    consent: ConsentRule
     conversion: ConversionService
     credentials: CredentialService
     delivery: DeliveryService

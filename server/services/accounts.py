@@ -74,7 +74,14 @@ class AccountService:
             raise AppError("mobile_taken")
 
     async def register(
-        self, *, mobile: str, password: str, sms_code: str, transaction: str, caller: Caller
+        self,
+        *,
+        mobile: str,
+        password: str,
+        sms_code: str,
+        transaction: str,
+        consent: dict[str, Any] | None,
+        caller: Caller,
     ) -> SignedIn:
         """Make the account that this transaction was for, and sign in.
 
@@ -85,7 +92,9 @@ class AccountService:
         try:
             async with self._codes.used(mobile, "register", transaction, sms_code):
                 hashed = await self._passwords.hash(password)
-                user = await self._insert(self._new_user(user_id, mobile, hashed, transaction), password)
+                user = self._new_user(user_id, mobile, hashed, transaction)
+                user |= {"consent": consent} if consent else {}
+                user = await self._insert(user, password)
         except AppError as fault:
             if self._tells_taken and holder and fault.code == "sms_code_invalid":
                 raise AppError("mobile_taken") from None

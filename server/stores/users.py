@@ -32,8 +32,9 @@ def is_active(user: dict[str, Any]) -> bool:
 
 
 class UserStore:
-    """Users as documents: `_id username mobile password transaction version created_at`, and what they tell of
-    themselves in `profile`. `version` counts the changes after which older sessions are no longer good."""
+    """Users as documents: `_id username mobile password transaction version created_at`, `consent` where it was asked
+    for, and in `profile` what they tell of themselves. `version` counts the changes after which older sessions are no
+    longer good."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._users = mongo.db.users

@@ -6,10 +6,11 @@ import { CodeField } from "./code-field.js";
 import { busyWhile, byId, setVerdict, showFaults, showMessage, showRefusal, wireReveals } from "./fields.js";
 import { takeNumber, takeReason } from "./handover.js";
 import { canonical } from "./mobile.js";
+import { goOn, mayGoOnUnasked } from "./next.js";
 import { NumberField } from "./number.js";
 import { PageSocket } from "./socket.js";
 import { wireTabs } from "./tabs.js";
-import { t, withLanguage } from "./texts.js";
+import { config, t } from "./texts.js";
 
 const PURPOSE = "login";
 
@@ -57,7 +58,7 @@ async function login(asked, where, line) {
     await callWithCaptcha(call, "session.login", asked);
     code.clear();
     showMessage(line, "good", t("page.login_ok"));
-    window.location.assign(withLanguage("/"));
+    goOn();
   } catch (refusal) {
     onRefused(refusal, where, line);
   }
@@ -88,6 +89,19 @@ async function pickUp() {
   number.fill(mobile);
 }
 
+/** Whoever came to be taken on and is signed in already need not do it again. */
+async function recognise() {
+  try {
+    // Not only with `has_session`: a cookie that is SameSite=Strict does not come along from another site's link.
+    await call("session.refresh");
+  } catch {
+    return;
+  }
+  if (mayGoOnUnasked()) return goOn();
+  showMessage(message, "good", t("page.login_already"));
+  byId("go-on").hidden = false;
+}
+
 const choose = wireTabs(document.querySelector("[role=tablist]"), onTab);
 wireReveals();
 for (const input of [account, password]) input.addEventListener("input", () => setVerdict(input, "hint"));
@@ -97,3 +111,4 @@ account.value ||= takeNumber();
 const reason = takeReason();
 if (reason) showMessage(message, "bad", t(`page.ended_${reason}`));
 pickUp();
+if (config.next) recognise();

@@ -5,17 +5,18 @@ import { callWithCaptcha } from "./captcha.js";
 import { CodeField } from "./code-field.js";
 import { showConnection } from "./connection.js";
 import { busyWhile, byId, setVerdict, showFaults, showMessage, showRefusal, wireReveals } from "./fields.js";
+import { goOn } from "./next.js";
 import { NumberField } from "./number.js";
 import { PasswordField } from "./password-field.js";
 import { smsKey } from "./sms.js";
 import { PageSocket } from "./socket.js";
-import { announce, t, withLanguage } from "./texts.js";
+import { announce, config, t } from "./texts.js";
 
 const PURPOSE = "register";
-const HOME_AFTER_MS = 1_800;
+const GO_ON_AFTER_MS = 1_800;
 
 const form = byId("register-form");
-const { password, password2 } = form.elements;
+const { password, password2, agree } = form.elements;
 const message = byId("form-message");
 const submit = byId("submit");
 
@@ -65,7 +66,19 @@ function faultsNow() {
   if (newPassword.fault()) faults.password = newPassword.fault();
   if (password.value !== password2.value) faults.password2 = t("page.password2_mismatch");
   if (code.fault()) faults.sms_code = code.fault();
+  if (agree && !agree.checked) faults.agree = agreeText();
   return faults;
+}
+
+function onAgree() {
+  if (agree.checked) setVerdict(agree, "ok", t("page.agree_ok"));
+  else setVerdict(agree, "invalid", agreeText());
+}
+
+function agreeText() {
+  const asked = ["terms", "privacy"].filter((name) => config[`${name}_url`]).map((name) => t(`page.agree_${name}`));
+  const space = config.lang === "en" ? " " : "";
+  return t("page.agree_needed", { what: asked.join(space + t("page.agree_and") + space) });
 }
 
 function onSubmit(event) {
@@ -82,7 +95,7 @@ async function register() {
   number.held = true;
   try {
     const account = await callWithCaptcha(call, "user.register", {
-      mobile, password: password.value, password2: password2.value, ...code.proof,
+      mobile, password: password.value, password2: password2.value, ...code.proof, agree: agree?.checked,
     });
     showSuccess(account);
   } catch (refusal) {
@@ -100,6 +113,7 @@ function onRegisterRefused(refusal) {
     if (socket.state !== "live") sms.resync();
     return showFaults(form, message, { sms_code: refusal.message });
   }
+  if (refusal.code === "consent_required" && agree) return showFaults(form, message, { agree: refusal.message });
   if (refusal.params?.fields) return showFaults(form, message, refusal.params.fields);
   showRefusal(message, refusal);
 }
@@ -110,7 +124,7 @@ function showSuccess({ username }) {
   byId("form-side").hidden = true;
   byId("success").hidden = false;
   byId("success").querySelector("h1").focus();
-  setTimeout(() => window.location.assign(withLanguage("/")), HOME_AFTER_MS);
+  setTimeout(goOn, GO_ON_AFTER_MS);
 }
 
 // The connection
@@ -142,6 +156,7 @@ function wire() {
   showConnection(socket);
   password2.addEventListener("input", onPassword2Input);
   password2.addEventListener("blur", onPassword2Blur);
+  agree?.addEventListener("change", onAgree);
   form.addEventListener("submit", onSubmit);
   socket.on("state", onConnection);
   const missing = new Set();

@@ -132,7 +132,7 @@ async def one_code(racers: Racers, place: int) -> str:
 
 async def one_sms(racers: Racers, place: int) -> str:
     """RC-3: twenty ask for an SMS to one number at once."""
-    body = {"mobile": number(place), "purpose": "register"}
+    body = {"mobile": number(place * 10_007), "purpose": "register"}  # no neighbours, no common block
     address = {"X_Forwarded_For": f"10.{place >> 16 & 255}.{place >> 8 & 255}.{place & 255}"}
     answers = await asyncio.gather(*(racers.rest(n).post("/user/sms/", body, **address) for n in range(20)))
     found = Counter(answer.status for answer in answers)

@@ -133,6 +133,15 @@ async def register_undelivered(visitor: Visitor, stack: Stack, query: str) -> No
     await expect(form.send).to_be_enabled()
 
 
+async def register_without_consent(visitor: Visitor, stack: Stack, query: str) -> None:
+    """Terms are asked for and not agreed to."""
+    await register_empty(visitor, stack, query)
+    form = RegisterPage(visitor.page)
+    await form.agree.check()
+    await form.agree.uncheck()
+    await expect(form.verdict("agree")).to_have_attribute("data-state", "invalid")
+
+
 async def login(visitor: Visitor, stack: Stack, query: str) -> None:
     """Refused."""
     visitor.expects("401 /user/login/")
@@ -246,6 +255,7 @@ STATES: tuple[Reach, ...] = (
     register_second_try,
     register_accepted_long_ago,
     register_undelivered,
+    register_without_consent,
     login,
     home_signed_out,
     home_signed_in,
@@ -257,3 +267,10 @@ STATES: tuple[Reach, ...] = (
     error_page,
     inbox,
 )
+# What the service of a state needs to be told.
+SETTINGS: dict[Reach, dict[str, str]] = {
+    register_without_consent: {
+        "TERMS_URL": "https://haoma.example/terms",
+        "PRIVACY_URL": "https://haoma.example/privacy",
+    },
+}

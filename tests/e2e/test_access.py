@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 
 from tests.conftest import Stack
 from tests.e2e.conftest import Start, Visit
-from tests.e2e.states import STATES, Reach, inbox
+from tests.e2e.states import SETTINGS, STATES, Reach, inbox
 from tests.e2e.visitor import RegisterPage, Visitor
 from tests.helpers import MOBILE, PASSWORD
 
@@ -27,7 +27,7 @@ _FOCUS_IS_VISIBLE = """() => {
 
 async def bring_to(reach: Reach, start: Start, visit: Visit, lang: str = "") -> Visitor:
     """A visitor for whom a page is in that state."""
-    stack = await start(sandbox=reach is inbox)
+    stack = await start(sandbox=reach is inbox, **SETTINGS.get(reach, {}))
     visitor = await visit(stack, None, lang=lang)
     await reach(visitor, stack, f"?lang={lang}" if lang else "")
     return visitor

@@ -95,6 +95,7 @@ async def test_tok_10_ending_another_session_sends_its_open_page_away(stack: Sta
     """Asked once; the other browser is at the sign-in page, and is told why."""
     await take_number(stack)
     theirs, mine = await at_home(visit, stack), await at_home(visit, stack)
+    theirs.expects("401 /user/refresh/")
     row = mine.page.locator("#sessions li").nth(1)
     await row.get_by_role("button").click()
     await mine.page.locator("#ask-yes").click()
@@ -118,6 +119,7 @@ async def test_pw_9_a_new_password_sends_the_other_browser_away(stack: Stack, vi
     await expect(page.locator("#old_password-verdict")).to_have_text("密码不对")
     await page.locator("#old_password").fill(PASSWORD)
     await page.keyboard.press("Enter")
+    theirs.expects("401 /user/refresh/")
     await expect(page.locator("#password-message")).to_contain_text("密码已修改")
     await expect(theirs.page.locator("#form-message")).to_contain_text("密码已在另一台设备上修改")
     await page.locator("#age").fill("31")
@@ -166,4 +168,5 @@ async def test_a_deleted_account_says_goodbye(stack: Stack, visit: Visit) -> Non
 async def test_a_stranger_is_sent_to_sign_in(stack: Stack, visit: Visit) -> None:
     """And is to come back afterwards."""
     visitor = await visit(stack, "/me")
+    visitor.expects("401 /user/refresh/")
     await expect(visitor.page).to_have_url(re.compile(r"/login\?next=(/|%2F)me"))

@@ -82,6 +82,7 @@ class RegisterPage:
         self.password = page.locator("#password")
         self.password2 = page.locator("#password2")
         self.code = page.locator("#sms_code")
+        self.agree = page.locator("#agree")
         self.send = page.locator("#send-code")
         self.submit = page.locator("#submit")
         self.pill = page.locator("#connection")

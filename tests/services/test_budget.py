@@ -11,7 +11,7 @@ import pytest
 
 from server.errors import StoreUnavailable
 from tests.conftest import Stack
-from tests.helpers import PageClient
+from tests.helpers import PageClient, on_both_drivers
 from tests.services.test_captcha import solve
 
 pytestmark = pytest.mark.gen_test(timeout=30)
@@ -88,10 +88,9 @@ async def test_rl_7_a_send_that_is_taken_back_is_given_back_to_the_day(start: St
     assert (await _send(page, 5))["data"]["code"] == "sms_budget_exhausted"
 
 
-@pytest.mark.parametrize("driver", ["motor", "pymongo"])
-async def test_rl_7_parallel_sends_count_exactly(start: Start, driver: str) -> None:
-    """Also the first ones of a day, which all want to begin it. On both drivers."""
-    stack = await start(MONGO_DRIVER=driver)
+@on_both_drivers
+async def test_rl_7_parallel_sends_count_exactly(stack: Stack) -> None:
+    """Also the first ones of a day, which all want to begin it."""
     store = stack.services.budget._store
     expires = datetime.now(UTC) + timedelta(days=2)
     counted = await _together(lambda: store.add("2027-01-31", limit=20, expires=expires), 50)

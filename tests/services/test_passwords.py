@@ -1,6 +1,7 @@
 """Passwords are hashed well, off the loop, and never kept."""
 
 import asyncio
+import base64
 import io
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 import bcrypt
 import pytest
 
-from server.errors import AppError
-from server.keys import KeyRing
+from server.errors import AppError, StoreUnavailable
+from server.keys import KeyRing, parse_ring
 from server.metrics import Metrics
 from server.services import passwords as module
 from server.services.passwords import PasswordService
@@ -19,6 +20,8 @@ from tests.test_flows import register
 
 pytestmark = pytest.mark.gen_test(timeout=60)
 Start = Callable[..., Coroutine[Any, Any, Stack]]
+_NEWER = "t2:" + base64.b64encode(bytes(range(1, 33))).decode()
+_OLDER = "t1:" + base64.b64encode(bytes(range(101, 133))).decode()
 _RING = KeyRing((("p1", b"1" * 32),))
 
 
@@ -61,6 +64,69 @@ async def test_pw_5_login_upgrades_an_outdated_hash(start: Start) -> None:
     for _ in range(2):
         assert (await page.ask("session.login", account=MOBILE, password=PASSWORD))["type"] == "session.opened"
     assert "$2b$11$" in (await users.find_one({"_id": account["id"]}))["password"]
+
+
+async def test_pw_5_login_renews_a_hash_of_an_older_pepper(start: Start) -> None:
+    """With the new pepper once, and then the old one is not needed any more."""
+    stack = await start(PASSWORD_PEPPERS=f"{_NEWER},{_OLDER}")
+    page, users = await stack.page(), stack.mongo.db.users
+    account = await register(stack, page)
+    old = await _service(parse_ring("PASSWORD_PEPPERS", _OLDER)).hash(PASSWORD)
+    await users.update_one({"_id": account["id"]}, {"$set": {"password": old}})
+    for wrong in (PASSWORD + " ", "something else"):
+        assert (await page.ask("session.login", account=MOBILE, password=wrong))["type"] == "error"
+    assert (await users.find_one({"_id": account["id"]}))["password"] == old
+    renewed = []
+    for _ in range(2):
+        assert (await page.ask("session.login", account=MOBILE, password=PASSWORD))["type"] == "session.opened"
+        renewed.append((await users.find_one({"_id": account["id"]}))["password"])
+    assert renewed[0] == renewed[1]
+    assert renewed[0].startswith("t2$2b$10$")
+    assert await _service(parse_ring("PASSWORD_PEPPERS", _NEWER)).matches(PASSWORD, renewed[0])
+
+
+async def test_pw_5_a_hash_of_a_higher_cost_is_kept(start: Start) -> None:
+    """A cost that was lowered again weakens nobody's hash."""
+    stack = await start(BCRYPT_COST="10")
+    page, users = await stack.page(), stack.mongo.db.users
+    account = await register(stack, page)
+    strong = await _service(stack.settings.ring("PASSWORD_PEPPERS"), cost=11).hash(PASSWORD)
+    await users.update_one({"_id": account["id"]}, {"$set": {"password": strong}})
+    assert (await page.ask("session.login", account=MOBILE, password=PASSWORD))["type"] == "session.opened"
+    assert (await users.find_one({"_id": account["id"]}))["password"] == strong
+
+
+async def test_pw_5_a_hash_that_cannot_be_renewed_now_keeps_nobody_out(start: Start, logged: io.StringIO) -> None:
+    """The store does not take it: one is signed in, the old hash stays, the log says so, the next login renews it."""
+    stack = await start(BCRYPT_COST="11")
+    page, users = await stack.page(), stack.mongo.db.users
+    account = await register(stack, page)
+    weak = await _service(stack.settings.ring("PASSWORD_PEPPERS")).hash(PASSWORD)
+    await users.update_one({"_id": account["id"]}, {"$set": {"password": weak}})
+    real, stack.services.accounts._users.set_password = (  # type: ignore[method-assign]
+        stack.services.accounts._users.set_password,
+        _no_store,
+    )
+    assert (await page.ask("session.login", account=MOBILE, password=PASSWORD))["type"] == "session.opened"
+    assert "password.not_upgraded" in logged.getvalue()
+    assert (await users.find_one({"_id": account["id"]}))["password"] == weak
+    stack.services.accounts._users.set_password = real  # type: ignore[method-assign]
+    assert (await page.ask("session.login", account=MOBILE, password=PASSWORD))["type"] == "session.opened"
+    assert "$2b$11$" in (await users.find_one({"_id": account["id"]}))["password"]
+
+
+async def test_pw_5_renewing_never_undoes_a_change_of_the_password(stack: Stack) -> None:
+    """Between the comparison and the write somebody set another one: that stands."""
+    account = await register(stack, await stack.page())
+    store = stack.services.accounts._users
+    before = (await stack.mongo.db.users.find_one({"_id": account["id"]}))["password"]
+    assert await store.set_password(account["id"], before, "t1$changed")
+    assert not await store.set_password(account["id"], before, "t1$renewed")
+    assert (await stack.mongo.db.users.find_one({"_id": account["id"]}))["password"] == "t1$changed"
+
+
+async def _no_store(*_: Any) -> bool:
+    raise StoreUnavailable("mongo", "scripted")
 
 
 async def test_pw_6_a_plain_password_reaches_neither_store_nor_log(logged: io.StringIO, stack: Stack) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from tornado.ioloop import IOLoop
 from server.embedded import Urls
 from server.errors import StoreUnavailable
 from tests.conftest import Stack
-from tests.helpers import MOBILE, PASSWORD, PageClient, Relay
+from tests.helpers import MOBILE, PASSWORD, PageClient, Relay, on_both_drivers
 
 pytestmark = pytest.mark.gen_test(timeout=60)
 Start = Callable[..., Coroutine[Any, Any, Stack]]
@@ -32,27 +32,35 @@ class Between:
 
 
 @pytest.fixture
-def between(io_loop: IOLoop, start: Start, store_urls: Urls) -> Any:
+def relays(io_loop: IOLoop, store_urls: Urls) -> Iterator[tuple[Relay, Relay]]:
+    """To Redis and to Mongo. They outlast the service, as PyMongo forgets a socket that it is still connecting."""
     assert store_urls.redis_url is not None
     assert store_urls.mongo_url is not None
-    credentials, _, rest = store_urls.mongo_url.removeprefix("mongodb://").partition("@")
-    address, _, options = rest.partition("/")
+    address = store_urls.mongo_url.partition("@")[2].partition("/")[0]
     redis, mongo = Relay(store_urls.redis_url.removeprefix("unix://")), Relay(address)
+    io_loop.run_sync(redis.start)
+    io_loop.run_sync(mongo.start)
+    yield redis, mongo
+    io_loop.run_sync(redis.aclose)
+    io_loop.run_sync(mongo.aclose)
+
+
+@pytest.fixture
+def between(io_loop: IOLoop, relays: tuple[Relay, Relay], start: Start, store_urls: Urls) -> Between:
+    redis, mongo = relays
+    assert store_urls.mongo_url is not None
+    credentials, _, rest = store_urls.mongo_url.removeprefix("mongodb://").partition("@")
+    options = rest.partition("/")[2].replace("haoma?", f"test_{time.time_ns()}?")
 
     async def run() -> Between:
-        await redis.start()
-        await mongo.start()
         stack = await start(
             REDIS_URL=f"redis://127.0.0.1:{redis.port}",
-            MONGO_URL=f"mongodb://{credentials}@127.0.0.1:{mongo.port}/{options}".replace(
-                "/haoma?", f"/test_{time.time_ns()}?"
-            ),
+            MONGO_URL=f"mongodb://{credentials}@127.0.0.1:{mongo.port}/{options}",
         )
         return Between(stack, redis, mongo)
 
-    yield io_loop.run_sync(run)
-    io_loop.run_sync(redis.aclose)
-    io_loop.run_sync(mongo.aclose)
+    found: Between = io_loop.run_sync(run)
+    return found
 
 
 async def _until_ready(stack: Stack, ready: bool) -> None:
@@ -121,6 +129,7 @@ async def test_a_provider_s_yes_outlasts_an_outage_of_redis(between: Between, fa
     assert (state["status"], len(stack.provider.sent)) == ("delivered", 1)
 
 
+@on_both_drivers
 @pytest.mark.parametrize("fault", ["cut", "hang"])
 async def test_st_5_without_mongo_uniqueness_is_unknown_never_free(between: Between, fault: str) -> None:
     """null on the websocket, 503 by REST, and no SMS, no account, no token."""
@@ -148,6 +157,7 @@ async def test_st_5_without_mongo_uniqueness_is_unknown_never_free(between: Betw
     assert (await page.ask("mobile.check", mobile=MOBILE))["data"]["available"] is True
 
 
+@on_both_drivers
 async def test_st_6_a_lost_answer_to_the_insert_is_found_out_by_the_same_request(between: Between) -> None:
     """The account was written but nobody heard: not acknowledged, and trying again tells the truth."""
     page = await between.stack.page()
@@ -173,6 +183,7 @@ async def test_st_6_a_lost_answer_to_the_insert_is_found_out_by_the_same_request
     assert await between.stack.mongo.db.users.count_documents({"mobile": MOBILE}) == 1
 
 
+@on_both_drivers
 async def test_st_6_a_lost_answer_whose_write_can_be_read_back_is_a_success(between: Between) -> None:
     """The service looks by `_id` before it answers."""
     page = await between.stack.page()

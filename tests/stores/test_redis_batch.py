@@ -69,7 +69,9 @@ class Eavesdropper:
 
 async def charge(redis: Redis, name: str) -> Any:
     """A step that leaves a trace each time it runs."""
-    return await redis.run("gcra", [f"limit:{{{name}}}"], "observe", 0, _HOUR_US, 1000 * _HOUR_US, "hard")
+    return await redis.run(
+        "limit", [f"limit:{{{name}}}"], "observe", 0, "rate", "hard", _HOUR_US, 1000 * _HOUR_US, ""
+    )
 
 
 async def charges(redis: Redis, name: str) -> int:
@@ -85,7 +87,9 @@ async def test_steps_of_one_turn_go_out_in_one_write_on_one_connection(standalon
         between.asked.clear()
         keys = [f"session:{{{number}}}" for number in range(50)]
         successor = ("next", 60_000, 60_000, 0, "")
-        await asyncio.gather(*(redis.run("open_session", *session(k), k, 60_000, 60_000, 10, "id", k) for k in keys))
+        await asyncio.gather(
+            *(redis.run("open_session", *session(k), k, 60_000, 60_000, 10, 1, "id", k) for k in keys)
+        )
         await asyncio.gather(*(redis.run("rotate_session", *session(k), k, *successor) for k in keys))
         between.asked.clear()
         found = await asyncio.gather(*(redis.run("rotate_session", *session(k), k, *successor) for k in keys))

@@ -122,7 +122,7 @@ async def test_a_server_that_refuses_writes_is_left(standalone_rig: StandaloneRi
     redis = Redis(standalone_rig.url, clock=FakeClock())
     writes = (
         lambda: redis.call("SET", "x", 1),
-        lambda: redis.run("open_session", *session("session:{a}"), "hash", 60_000, 60_000, 10, "id", "1"),
+        lambda: redis.run("open_session", *session("session:{a}"), "hash", 60_000, 60_000, 10, 1, "id", "1"),
     )
     for write in writes:
         await write()

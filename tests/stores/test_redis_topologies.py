@@ -31,7 +31,7 @@ async def opened(rig: Rig, replicas: int = 0) -> AsyncIterator[Redis]:
 
 
 async def open_session(redis: Redis, key: str = SESSION, *, durable: bool = False) -> Any:
-    return await redis.run("open_session", *session(key), "hash", 60_000, 60_000, 10, "id", "1", durable=durable)
+    return await redis.run("open_session", *session(key), "hash", 60_000, 60_000, 10, 1, "id", "1", durable=durable)
 
 
 async def until_works(work: Callable[[], Coroutine[Any, Any, Any]]) -> list[str]:
@@ -147,7 +147,9 @@ async def test_a_step_follows_its_slot_to_another_node(cluster_rig: ClusterRig) 
         slot, names = source.ask("CLUSTER", "KEYSLOT", one), [s.ask("CLUSTER", "MYID") for s in (source, target)]
         target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", names[0])
         source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", names[1])
-        assert await asyncio.gather(*(redis.run("gcra", [one], "observe", 0, 1000, 0, "hard") for _ in range(3)))
+        assert await asyncio.gather(
+            *(redis.run("limit", [one], "observe", 0, "rate", "hard", 1000, 0, "") for _ in range(3))
+        )
         assert await redis.call("EXISTS", one) == 1
         assert target.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
         for server in (target, source):

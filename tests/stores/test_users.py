@@ -1,7 +1,6 @@
 """The unique index is the truth, and it stands before anybody can register."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -11,10 +10,9 @@ from server.stores.mongo import Mongo
 from server.stores.redis import Redis
 from server.stores.users import UserStore
 from tests.conftest import Stack
-from tests.helpers import MOBILE, FakeClock
+from tests.helpers import MOBILE, FakeClock, on_both_drivers
 
-pytestmark = pytest.mark.gen_test(timeout=30)
-Start = Callable[..., Coroutine[Any, Any, Stack]]
+pytestmark = [pytest.mark.gen_test(timeout=30), on_both_drivers]
 
 
 def _user(number: int, **change: str) -> dict[str, Any]:
@@ -25,7 +23,8 @@ def _user(number: int, **change: str) -> dict[str, Any]:
 async def _start_over(stack: Stack) -> None:
     """Start a second service on the data of the first."""
     clock = FakeClock()
-    redis, mongo = Redis(stack.settings.redis_url, clock=clock), Mongo(stack.settings.mongo_url)
+    redis = Redis(stack.settings.redis_url, clock=clock)
+    mongo = Mongo(stack.settings.mongo_url, stack.settings.mongo_driver)
     try:
         async with open_services(stack.settings, mongo=mongo, redis=redis, clock=clock):
             pass
@@ -34,10 +33,8 @@ async def _start_over(stack: Stack) -> None:
         await mongo.aclose()
 
 
-@pytest.mark.parametrize("driver", ["motor", "pymongo"])
-async def test_st_7_two_users_cannot_hold_one_number(start: Start, driver: str) -> None:
-    """Nor one transaction; 30 inserts at once make one user. On both drivers."""
-    stack = await start(MONGO_DRIVER=driver)
+async def test_st_7_two_users_cannot_hold_one_number(stack: Stack) -> None:
+    """Nor one transaction; 30 inserts at once make one user."""
     users = UserStore(stack.mongo)
     done = await asyncio.gather(*(users.insert(_user(number)) for number in range(30)))
     assert done.count(True) == 1

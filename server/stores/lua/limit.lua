@@ -11,8 +11,6 @@
 -- Returns {'ok'|'captcha'|'refused', wait ms, index of the limit, indices charged};
 -- 'captcha': a soft limit is used up
 local micros = now * 1000
-local function since(key, window) redis.call('ZREMRANGEBYSCORE', key, '-inf', micros - window) end
-
 local function judge_rate(key, emission, tolerance)
   local tat = math.max(tonumber(redis.call('GET', key) or 0), micros)
   return tat - micros - tolerance, function()
@@ -20,16 +18,18 @@ local function judge_rate(key, emission, tolerance)
   end
 end
 
+-- Judging writes nothing: a Redis that is full refuses a script only until its first write.
 local function judge_few(key, window, most, member)
-  since(key, window)
-  local wait = 0
-  if not redis.call('ZSCORE', key, member) and redis.call('ZCARD', key) >= tonumber(most) then
-    local oldest = redis.call('ZRANGE', key, -most, -most, 'WITHSCORES')
-    wait = oldest[2] + window - micros
+  local from, wait = '(' .. string.format('%.0f', micros - window), 0
+  local at = redis.call('ZSCORE', key, member)
+  local known = at and tonumber(at) > micros - window
+  if not known then
+    local first = redis.call('ZREVRANGEBYSCORE', key, '+inf', from, 'WITHSCORES', 'LIMIT', most - 1, 1)
+    if #first > 0 then wait = first[2] + window - micros end
   end
   return wait, function()
-    -- A member counts from its first time on. Of a full window no more is kept than it takes to judge.
-    if redis.call('ZADD', key, 'NX', micros, member) == 0 then return false end
+    if known then return false end -- a member counts from its first time on
+    redis.call('ZADD', key, micros, member)
     redis.call('ZREMRANGEBYRANK', key, 0, -most - 2)
     redis.call('PEXPIRE', key, math.ceil(window / 1000) + MARGIN)
   end
@@ -38,9 +38,9 @@ end
 local function judge_run(key, window, most, number)
   local shut = tonumber(redis.call('ZSCORE', key, '!') or 0)
   if shut > micros then return shut - micros, function() return false end end
-  since(key, window)
   local seen, beside = {[tonumber(number)] = true}, 0
-  for _, one in ipairs(redis.call('ZRANGE', key, 0, -1)) do seen[tonumber(one) or -9] = true end
+  local from = '(' .. string.format('%.0f', micros - window)
+  for _, one in ipairs(redis.call('ZRANGEBYSCORE', key, from, '+inf')) do seen[tonumber(one) or -9] = true end
   for one in pairs(seen) do
     if one >= 0 and (seen[one - 1] or seen[one + 1]) then beside = beside + 1 end
   end
