@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
 
 from server.captcha.altcha import Altcha
 from server.captcha.geetest3 import Geetest3
@@ -227,6 +228,7 @@ async def open_services(
             clock=clock,
             metrics=metrics,
             site_name=settings.site_name,
+            host=urlsplit(settings.site_url).hostname or "",
         )
         worker = Worker(
             jobs,

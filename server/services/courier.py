@@ -62,6 +62,7 @@ class CourierService:
         clock: Clock,
         metrics: Metrics,
         site_name: str,
+        host: str,
     ) -> None:
         self._jobs = jobs
         self._codes = codes
@@ -77,6 +78,7 @@ class CourierService:
         self._clock = clock
         self._metrics = metrics
         self._site_name = site_name
+        self._host = host
         self._tasks = Tasks(clock)
 
     async def start(self) -> None:
@@ -282,13 +284,18 @@ class CourierService:
             purpose=has["purpose"],
             code=code,
             minutes=minutes,
-            text=text(has["locale"], f"sms.text.{has['purpose']}", params),
+            text=text(has["locale"], f"sms.text.{has['purpose']}", params) + self._bound_line(code),
             transaction=record.transaction,
             nonce=has["nonce"],
             key_id=has["key"],
             locale=has["locale"],
             repeated=f"unknowns:{route.name}" in job,
         )
+
+    def _bound_line(self, code: str) -> str:
+        """By its last line a phone knows which site the code is for, and offers it there and nowhere else
+        (https://wicg.github.io/sms-one-time-codes/)."""
+        return f"\n\n@{self._host} #{code}" if self._host and code else ""
 
 
 def _sent(job: Job) -> Sent:

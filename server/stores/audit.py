@@ -12,6 +12,7 @@ from server.stores.mongo import Mongo, mongo_faults
 WRITE_TIMEOUT_S = 4
 FIRST_PREV = "0" * 64
 _BATCH = 1000
+_STRIDES = (10**8, 10**6, 10**4, 100, 1)
 Entry = dict[str, Any]
 
 
@@ -35,9 +36,9 @@ class AuditStore:
         Another process may be faster: then its entries are read first. After StoreUnavailable the same entries may be
         given again: what was written after all is found by the `key` that each has.
         """
-        entries = await self._without_written(entries)
         while True:
             before, prev = await self._find_head()
+            entries = await self._without_written(entries, before)
             chained = []
             for number, entry in enumerate(entries, before + 1):
                 linked = entry | {"_id": number, "prev": prev}
@@ -48,35 +49,40 @@ class AuditStore:
                 return self._head
 
     async def _insert(self, chained: list[Entry], before: int) -> bool:
-        """False if somebody else has the first number: then nothing was written, as numbers go one by one."""
-        self._head, self._doubt = None, before  # until we know
+        """False if another process was faster, be it in the middle: then a part may have been written."""
+        self._head, self._doubt = None, before
         async with mongo_faults(WRITE_TIMEOUT_S):
             try:
                 await self._audit.insert_many(chained, ordered=True)
             except (BulkWriteError, DuplicateKeyError):
-                # The driver writes again what it got no answer to, and then meets its own entries.
-                found = await self._audit.find_one({"_id": {"$eq": chained[-1]["_id"]}})
-                self._doubt = None
-                return found is not None and bool(found["hash"] == chained[-1]["hash"])
+                return False
         self._doubt = None
         return True
 
-    async def _without_written(self, entries: list[Entry]) -> list[Entry]:
-        """Those that an earlier call, whose answer got lost, has not written after all."""
+    async def _without_written(self, entries: list[Entry], head: int) -> list[Entry]:
+        """Those that an earlier try, of which nobody knew how far it came, has not written."""
         if self._doubt is None:
             return entries
-        async with mongo_faults(WRITE_TIMEOUT_S):
-            found = await self._audit.find({"_id": {"$gt": self._doubt}}, {"key": 1}).to_list(None)
-        self._doubt = None
+        found = await self._some(range(self._doubt + 1, head + 1))
         written = {one["key"] for one in found}
+        self._doubt = None
         return [entry for entry in entries if entry["key"] not in written]
 
     async def _find_head(self) -> tuple[int, str]:
+        """Numbers have no gap, so the last one is found by looking whether a few are there: a sort would read all."""
         if self._head is None:
-            async with mongo_faults(WRITE_TIMEOUT_S):
-                newest = await self._audit.find({"_id": {"$gt": 0}}).sort("_id", -1).limit(1).to_list(1)
-            self._head = (newest[0]["_id"], newest[0]["hash"]) if newest else (0, FIRST_PREV)
+            last: Entry = {"_id": 0, "hash": FIRST_PREV}
+            for stride in _STRIDES:
+                low = last["_id"]
+                found = await self._some(range(low + stride, low + 100 * stride + 1, stride))
+                last = max([last, *found], key=lambda one: int(one["_id"]))
+            self._head = (last["_id"], last["hash"])
         return self._head
+
+    async def _some(self, numbers: range) -> list[Entry]:
+        async with mongo_faults(WRITE_TIMEOUT_S):
+            found: list[Entry] = await self._audit.find({"_id": {"$in": [*numbers]}}).to_list(None)
+        return found
 
     async def all(self) -> AsyncIterator[Entry]:
         """Every entry, in order."""

@@ -728,3 +728,20 @@ async def test_pr_6_a_page_that_leaves_during_its_handshake_takes_no_slot(stack:
     page = await stack.page()
     await page.ask("ping")
     assert len(stack.sockets) == 1
+
+
+async def test_ws_5_a_page_that_stops_reading_is_cut_off_and_harms_nobody(stack: Stack) -> None:
+    """So much may wait for it and no more; a neighbour is served meanwhile."""
+    neighbour = await stack.page()
+    await neighbour.ask("ping")
+    others = set(stack.sockets)
+    async with BareSocket.open(stack) as socket:
+        socket.write(b'{"type":"ping","id":1,"data":{}}')
+        assert await socket.read()
+        (deaf,) = stack.sockets - others
+        async with asyncio.timeout(20):
+            while deaf in stack.sockets:
+                for _ in range(200):
+                    deaf.push("degraded", {"what": "x" * 1000})
+                await asyncio.sleep(0)
+    await assert_usable(neighbour)

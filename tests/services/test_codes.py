@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from server.caller import Caller
 from server.errors import AppError
+from server.i18n import text
+from server.schemas.code import SMS_PURPOSES
 from server.services.codes import CodeService, Send
 from server.services.otp import derive_code
 from tests.conftest import Stack
@@ -258,3 +261,57 @@ async def test_rc_6_a_use_that_fails_while_a_new_code_is_made_leaves_the_new_one
     assert (await codes.require_state(send.transaction))["attempts_left"] == 5
     assert await _use(codes, send, old) == "sms_code_invalid"
     assert await _use(codes, again, await _code(stack, again)) == "ok"
+
+
+async def test_otp_13_whatever_is_wrong_with_a_code_the_answer_is_the_same(stack: Stack) -> None:
+    """Wrong, expired, void, used and never sent: status, code, text and params, and the header names."""
+    rest = stack.rest()
+
+    async def answer(send: Send, code: str) -> tuple[Any, ...]:
+        form = {"mobile": MOBILE, "sms_code": code, "transaction": send.transaction, "new_password": f"{PASSWORD}!"}
+        refused = await rest.post("/user/password/reset/", form)
+        error = {name: value for name, value in refused.error.items() if name != "request_id"}
+        return refused.status, error, sorted(refused.headers)
+
+    async def issue() -> Send:
+        stack.clock.advance(901)
+        codes = stack.services.codes
+        return await codes.issue(codes.plan(MOBILE, None), "reset", locale="zh_CN", silent=True)
+
+    wrong, void, used, late = [await issue() for _ in range(4)]
+    found = [await answer(late, await _code(stack, late))]  # right, but nobody has this number
+    for _ in range(5):
+        found.append(await answer(void, _wrong(await _code(stack, void))))
+    fresh = await issue()
+    right = await _code(stack, fresh)
+    async with stack.services.codes.used(MOBILE, "reset", fresh.transaction, right):
+        pass
+    never = Send(fresh.transaction[:9] + "A" * 22, MOBILE, "", "", False)
+    for send, code in ((fresh, right), (never, "123456"), (wrong, "000000"), (used, "000000")):
+        found.append(await answer(send, code))
+    assert all(one == found[0] for one in found)
+    assert found[0][1]["code"] == "sms_code_invalid"
+    assert found[0][1]["params"] == {}
+
+
+@pytest.mark.parametrize("purpose", ["register", "login", "reset", "change-old", "change-new"])
+def test_otp_16_an_sms_names_service_purpose_and_life_and_warns(purpose: str) -> None:
+    """In both languages; one for each purpose, and no two alike."""
+    params = {"site": "Shop", "code": "123456", "minutes": 5}
+    for locale, warning in (("zh_CN", "请勿告诉他人"), ("en_US", "not share")):
+        words = text(locale, f"sms.text.{purpose}", params)
+        assert not [part for part in ("Shop", "123456", "5", warning) if part not in words], words
+        others = [text(locale, f"sms.text.{one}", params) for one in SMS_PURPOSES if one != purpose]
+        assert words not in others
+
+
+async def test_otp_16_an_sms_ends_with_the_line_that_binds_it_to_the_site(start: Start) -> None:
+    """Where the site has an address; a notice has no code to bind."""
+    stack = await start(SITE_URL="https://shop.example")
+    await _send_sms(stack)
+    assert (await stack.provider.nth(1)).text.splitlines()[-1] == f"@shop.example #{stack.provider.sent[0].code}"
+
+
+async def _send_sms(stack: Stack) -> None:
+    caller = Caller(address="127.0.0.1", request_id="r")
+    await stack.services.sending.send(mobile=MOBILE, purpose="register", caller=caller)

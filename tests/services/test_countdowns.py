@@ -30,6 +30,17 @@ async def test_otp_17_ticks_fall_each_second_down_to_zero_and_then_one_may_send(
     assert (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["type"] == "sms.queued"
 
 
+async def test_otp_18_each_tick_and_state_tells_the_deadline_and_the_server_s_time(stack: Stack) -> None:
+    """So that one that comes late is drawn right."""
+    page = await stack.page()
+    queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    tick = (await page.next_event("countdown.tick"))["data"]
+    delivered = await page.state("delivered")
+    for told in (queued, tick, delivered):
+        assert told["resend_at"] == queued["resend_at"]
+        assert 58 < told["resend_at"] - told["server_now"] <= 60
+
+
 async def test_otp_17_a_second_tab_shows_the_same_remainder(stack: Stack) -> None:
     """Whoever watches the transaction gets the same deadline."""
     first, second = await stack.page(), await stack.page()
@@ -52,7 +63,7 @@ async def test_otp_17_another_transaction_of_the_number_moves_the_countdown(stac
     assert moved["resend_at"] == new["resend_at"]
 
 
-async def test_a_tick_that_fell_due_while_the_loop_was_busy_is_skipped(start: Start) -> None:
+async def test_otp_18_a_tick_that_fell_due_while_the_loop_was_busy_is_skipped(start: Start) -> None:
     """Never two ticks in a bunch: the seconds told are all different."""
     stack = await start(SMS_INTERVAL_S="4")
     page = await stack.page()
