@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tornado.httputil import parse_cookie
 
 from tests.conftest import Stack
-from tests.helpers import MOBILE, PASSWORD, Answer, PageClient, RestClient
+from tests.helpers import MOBILE, PASSWORD, Answer, RestClient
+from tests.people import bearer, seen_off
+from tests.people import signed_in_page as bound_page
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 WINDOWS = (
@@ -40,10 +42,6 @@ async def sign_in(rest: RestClient, **headers: str) -> Answer:
     return opened
 
 
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
 def cookie_of(answer: Answer) -> str:
     return f"refresh={parse_cookie(answer.headers['Set-Cookie'])['refresh']}"
 
@@ -51,20 +49,6 @@ def cookie_of(answer: Answer) -> str:
 async def log_out(rest: RestClient, opened: Answer) -> None:
     ended = await rest.post("/user/logout/", {}, Cookie=cookie_of(opened), Sec_Fetch_Site="same-origin")
     assert ended.status == 204
-
-
-async def bound_page(stack: Stack, token: str) -> PageClient:
-    page = await stack.page()
-    bound = await page.ask("session.authenticate", token=token)
-    assert bound["type"] == "session.bound", bound
-    return page
-
-
-async def seen_off(page: PageClient) -> str:
-    """The reason that the page was told before it was closed with 4401."""
-    event = await page.next_event("session.ended")
-    assert (await page.closed)[0] == 4401
-    return str(event["data"]["reason"])
 
 
 async def listed(rest: RestClient, token: str, **headers: str) -> list[dict[str, Any]]:
