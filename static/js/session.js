@@ -56,11 +56,6 @@ export class Session {
     this.#end("logout");
   }
 
-  /** The account is no more. */
-  forget() {
-    this.#end("deleted");
-  }
-
   async #refresh() {
     try {
       const { token, expires_in } = await this.cookieCall("session.refresh");

@@ -150,7 +150,7 @@ async def test_tok_12_without_redis_changes_are_refused_and_reading_goes_on(star
     stack = await start(REDIS_URL=f"redis://127.0.0.1:{relay.port}")
     guard, who, ended, page = stack.services.guard, await session_of(stack), await session_of(stack), Page()
     guard.bind(page, ended)
-    await stack.services.sessions.end(ended, ended.sid)
+    await stack.services.sessions.end(ended, ended.sid, CALLER)
     await page.ended
     await relay.cut()
     with pytest.raises(StoreUnavailable):
