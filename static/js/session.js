@@ -8,6 +8,7 @@ const RENEW_BEFORE_S = 60;
 export class Session {
   #renewing = null;
   #bound = false;
+  #leaving = false;
   token = null;
   until = 0;
   socket = null;
@@ -52,8 +53,13 @@ export class Session {
   }
 
   async logOut() {
-    await this.cookieCall("session.logout");
-    this.#end("logout");
+    this.#leaving = true;
+    try {
+      await this.cookieCall("session.logout");
+      this.#end("logout");
+    } finally {
+      this.#leaving = false;
+    }
   }
 
   async #refresh() {
@@ -86,13 +92,16 @@ export class Session {
     this.#bound = true;
   }
 
-  /** Whoever was away may have missed the end: then the cookie is no good any more either. */
+  /**
+   * Whoever was away may have missed the end: then the cookie is no good any more either. While one signs out, a token
+   * refused is what was asked for.
+   */
   async #onConnection() {
     this.#bound = false;
     try {
       await this.#bind();
     } catch (refusal) {
-      if (refusal.code === "token_invalid" && this.token) this.refresh();
+      if (refusal.code === "token_invalid" && this.token && !this.#leaving) this.refresh();
     }
   }
 
@@ -104,7 +113,7 @@ export class Session {
   }
 
   #onSecond() {
-    if (this.token && this.secondsLeft < RENEW_BEFORE_S) this.refresh();
+    if (this.token && !this.#leaving && this.secondsLeft < RENEW_BEFORE_S) this.refresh();
   }
 }
 
