@@ -82,6 +82,8 @@ class PageSocket(SocketHandler):
         if len(self._sockets) >= SOCKETS_MAX:
             raise AppError("busy", retry_after=5)
         await self.dispatcher.admit_socket(self._caller)
+        if self._gone:  # It left meanwhile, and would keep its place for as long as this process lives.
+            self.services.rooms.leave(self)
 
     def require_own_origin(self) -> None:
         """One of our origins; without any only a program that holds an access token (docs/rest.md)."""

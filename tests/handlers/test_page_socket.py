@@ -728,6 +728,7 @@ async def test_pr_6_a_page_that_leaves_during_its_handshake_takes_no_slot(stack:
     page = await stack.page()
     await page.ask("ping")
     assert len(stack.sockets) == 1
+    assert len(stack.services.rooms._taken) == 1
 
 
 async def test_ws_5_a_page_that_stops_reading_is_cut_off_and_harms_nobody(stack: Stack) -> None:
