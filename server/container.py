@@ -17,7 +17,6 @@ from server.jobs import Outside, Worker
 from server.keys import KeyFault
 from server.logs import get_log
 from server.metrics import Metrics
-from server.password_rule import PasswordRule
 from server.pool import BoundedPool
 from server.services import Services
 from server.services.access_tokens import AccessTokens
@@ -139,6 +138,7 @@ async def open_services(
             limits=settings.limit_rules,
             enforce=settings.limits == "enforce",
         )
+        asks_captcha = settings.captcha_provider != "none"
 
         events = EventBus(redis, clock=clock)
         await events.start()
@@ -165,7 +165,7 @@ async def open_services(
             tagger=tagger,
             metrics=metrics,
             enforce=rules.enforce,
-            captcha=settings.captcha_provider != "none",
+            captcha=asks_captcha,
             sms_a_minute=settings.sms_budget_minute,
         )
         budget = BudgetService(
@@ -190,7 +190,7 @@ async def open_services(
             tagger=tagger,
             metrics=metrics,
             enforce=rules.enforce,
-            captcha=settings.captcha_provider != "none",
+            captcha=asks_captcha,
         )
         codes.on_used(conversion.verified)
         jobs = JobStore(redis)
@@ -240,7 +240,6 @@ async def open_services(
             metrics=metrics,
         )
         countdowns = CountdownService(codes=codes, events=events, clock=clock)
-        asks_captcha = settings.captcha_provider != "none"
         mobiles = MobileService(
             registry=RegistryStore(mongo),
             events=events,
@@ -308,7 +307,6 @@ async def open_services(
                 events=events,
                 clock=clock,
                 audit=audit,
-                tells_taken=mobiles.tells,
             ),
             captcha=captchas,
             budget=budget,
@@ -320,7 +318,7 @@ async def open_services(
                 users=users,
                 codes=codes,
                 passwords=passwords,
-                rule=PasswordRule(site=settings.site_name, shortest=settings.password_min),
+                rule=settings.password_rule(),
                 guard=login_guard,
                 sessions=sessions,
                 audit=audit,

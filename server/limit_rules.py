@@ -1,20 +1,16 @@
 """The numbers of all limits, their names in the environment (`LIMIT_…`) and their help lines."""
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from marshmallow.validate import Range
+
 PREFIX = "LIMIT_"
-_MOST = 1_000_000
-
-
-class LimitRulesFault(ValueError):
-    """A number that cannot be used: one sentence that names it."""
+_NUMBER = Range(1, 1_000_000)
 
 
 def _limit(default: int, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+    return field(default=default, metadata={"read": "int", "help": text, "options": {"validate": _NUMBER}})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +52,3 @@ class LimitRules:
     socket_address_minute: int = _limit(60, "websockets that an address opens in a minute")
     socket_address_open: int = _limit(20, "websockets that an address has open; refused at five times that")
     socket_session_open: int = _limit(5, "websockets that speak for one session")
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> "LimitRules":
-        """The rules with what `environ` sets; LimitRulesFault for a wrong number or a name that is none."""
-        names = {f"{PREFIX}{each.name.upper()}": each.name for each in dataclasses.fields(cls)}
-        given = {name: text.strip() for name, text in environ.items() if name.startswith(PREFIX) and text.strip()}
-        for name in sorted(given.keys() - names.keys()):
-            raise LimitRulesFault(f"{name} is no limit; docs/settings.md lists them.")
-        return cls(**{names[name]: _number(name, text) for name, text in given.items()})
-
-
-def _number(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST):
-        raise LimitRulesFault(f"{name}={text!r} cannot be used: it must be a whole number from 1 to {_MOST:,}.")
-    return int(text)

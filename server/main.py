@@ -20,7 +20,6 @@ from server.handlers.page_socket import OpenSockets
 from server.i18n import load_texts
 from server.logs import get_log, set_up_logs
 from server.operations import Dispatcher
-from server.password_rule import PasswordRule
 from server.schemas.base import Rules
 from server.settings import Settings, SettingsFault
 
@@ -51,8 +50,7 @@ def run() -> int:
 
 def rules_of(settings: Settings) -> Rules:
     """What the operator has set about shapes."""
-    rule = PasswordRule(site=settings.site_name, shortest=settings.password_min)
-    return Rules(settings.password_min, settings.password_max, rule)
+    return Rules(settings.password_min, settings.password_max, settings.password_rule())
 
 
 async def serve(settings: Settings) -> int:

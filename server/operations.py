@@ -142,14 +142,15 @@ async def register_user(services: Services, caller: Caller, data: Data) -> Reply
     """Make the account and sign in."""
     consent = services.consent.require(data.pop("agree", False))
     passed = await _spend(services, caller, "register", data)
+    made_before = False
     if services.mobiles.tells:
         await services.limits.charge_question(caller, data["mobile"], captcha_passed=passed, purpose="register")
-        await services.accounts.require_not_taken(data["mobile"], data["transaction"])
+        made_before = await services.accounts.is_made(data["mobile"], data["transaction"])
     await services.limits.charge_address("user.register", caller.address, captcha_passed=passed)
 
     async def register() -> SignedIn:
         async with services.guesses.trying(caller, "register", captcha_passed=passed):
-            return await services.accounts.register(**data, consent=consent, caller=caller)
+            return await services.accounts.register(**data, consent=consent, made_before=made_before, caller=caller)
 
     made = await services.repeats.once(
         "user.register",
@@ -246,14 +247,8 @@ async def get_profile(services: Services, caller: Caller, data: Data) -> Reply:
     return Reply(await services.profiles.get(_holder(caller)))
 
 
-async def update_profile(services: Services, caller: Caller, data: Data) -> Reply:
-    """Change a part of the profile; what comes of it is judged as a whole."""
-    await services.limits.charge_address("profile.change", caller.address)
-    return Reply(await services.profiles.change(_holder(caller), data, judge=_WHOLE.load, caller=caller))
-
-
-async def replace_profile(services: Services, caller: Caller, data: Data) -> Reply:
-    """Set the whole profile."""
+async def change_profile(services: Services, caller: Caller, data: Data) -> Reply:
+    """Set what of the profile is given, a part or all of it; what comes of it is judged as a whole."""
     await services.limits.charge_address("profile.change", caller.address)
     return Reply(await services.profiles.change(_holder(caller), data, judge=_WHOLE.load, caller=caller))
 
@@ -448,7 +443,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation(
             "profile.update",
             ProfileUpdate,
-            update_profile,
+            change_profile,
             "profile.shown",
             _PROFILE,
             Rest("PATCH", "/user/me/"),
@@ -457,7 +452,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation(
             "profile.replace",
             ProfileReplace,
-            replace_profile,
+            change_profile,
             "profile.shown",
             _PROFILE,
             Rest("PUT", "/user/me/"),

@@ -3,22 +3,35 @@ no store."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.errors import AppError, wait_s
 
-RUN_SHUT_FACTOR = 6  # as in limit.lua
-
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """`count` per `period_s` at a steady pace, `burst` of them at once. A soft limit asks for a captcha instead."""
+class _Kind:
+    """What all limits have. `parts` and `refund_parts` are what limit.lua and refund.lua want to know of one; a soft
+    limit asks for a captcha instead of refusing."""
 
     dimension: str
     count: int
     period_s: int
+    soft: bool = field(default=False, kw_only=True)
+
+    @property
+    def key(self) -> str:
+        return self.dimension
+
+    @property
+    def _strength(self) -> str:
+        return "soft" if self.soft else "hard"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate(_Kind):
+    """`count` per `period_s` at a steady pace, `burst` of them at once."""
+
     burst: int
-    soft: bool = False
 
     @property
     def emission_us(self) -> int:
@@ -29,12 +42,8 @@ class Rate:
         return (self.burst - 1) * self.emission_us
 
     @property
-    def key(self) -> str:
-        return self.dimension
-
-    @property
     def parts(self) -> tuple[str | int, ...]:
-        return "rate", _strength(self.soft), self.emission_us, self.tolerance_us, ""
+        return "rate", self._strength, self.emission_us, self.tolerance_us, ""
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
@@ -42,22 +51,14 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Few:
+class Few(_Kind):
     """At most `count` different members in `period_s`."""
 
-    dimension: str
-    count: int
-    period_s: int
     member: str
-    soft: bool = False
-
-    @property
-    def key(self) -> str:
-        return self.dimension
 
     @property
     def parts(self) -> tuple[str | int, ...]:
-        return "few", _strength(self.soft), self.period_s * 1_000_000, self.count, self.member
+        return "few", self._strength, self.period_s * 1_000_000, self.count, self.member
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
@@ -65,15 +66,11 @@ class Few:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(_Kind):
     """`count` neighbouring numbers `within` something in `period_s`: then nothing for six times as long."""
 
-    dimension: str
-    count: int
-    period_s: int
     number: str
     within: str
-    soft: bool = False
 
     @property
     def key(self) -> str:
@@ -81,7 +78,7 @@ class Run:
 
     @property
     def parts(self) -> tuple[str | int, ...]:
-        return "run", _strength(self.soft), self.period_s * 1_000_000, self.count, self.number
+        return "run", self._strength, self.period_s * 1_000_000, self.count, self.number
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
@@ -89,10 +86,6 @@ class Run:
 
 
 Limit = Rate | Few | Run
-
-
-def _strength(soft: bool) -> str:
-    return "soft" if soft else "hard"
 
 
 @dataclass(slots=True)

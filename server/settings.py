@@ -17,7 +17,9 @@ from marshmallow.validate import OneOf, Range
 from server.destinations import DestinationFault, Destinations, parse_destinations
 from server.fixed_codes import FixedCodes, FixedCodesFault, parse_fixed_codes
 from server.keys import KeyFault, KeyRing, development_keys, parse_ring
-from server.limit_rules import LimitRules, LimitRulesFault
+from server.limit_rules import PREFIX as LIMIT_PREFIX
+from server.limit_rules import LimitRules
+from server.password_rule import PasswordRule
 
 COMING = ("PROCESSES",)
 # The second never fails, so that failing over can be tried without any vendor.
@@ -156,6 +158,10 @@ class Settings:
         """TEST_MOBILES, read."""
         return parse_fixed_codes(self.test_mobiles)
 
+    def password_rule(self) -> PasswordRule:
+        """What the passwords of this site must not be."""
+        return PasswordRule(site=self.site_name, shortest=self.password_min)
+
     def destinations(self) -> Destinations:
         """NEXT_URLS, read."""
         return parse_destinations(self.next_urls, development=self.development)
@@ -165,13 +171,12 @@ class Settings:
         """Settings from `environ` (default: the process's); SettingsFault names the first one that will not do."""
         environ = os.environ if environ is None else environ
         _refuse_what_is_coming(environ)
-        values = _Reader(environ).read(tuple(each for each in dataclasses.fields(cls) if each.metadata))
+        reader = _Reader(environ)
+        values = reader.read(tuple(each for each in dataclasses.fields(cls) if each.metadata))
+        limit_rules = LimitRules(**reader.read(dataclasses.fields(LimitRules), prefix=LIMIT_PREFIX))
         ours = {each.name.upper() for each in dataclasses.fields(cls)}
         sms_options = {name: environ[name] for name in environ if name.startswith("SMS_") and name not in ours}
-        try:
-            settings = cls(**values, sms_options=sms_options, limit_rules=LimitRules.from_env(environ))
-        except LimitRulesFault as fault:
-            raise SettingsFault(str(fault)) from None
+        settings = cls(**values, sms_options=sms_options, limit_rules=limit_rules)
         if settings.development:
             settings = _with_development_keys(settings)
         _judge(settings)
@@ -195,9 +200,14 @@ class _Reader:
             "networks": lambda env, name, options: tuple(map(_network, env.list(name))),
         }
 
-    def read(self, fields: tuple[dataclasses.Field[Any], ...]) -> dict[str, Any]:
-        present = {f: f.name.upper() for f in fields if self._environ.get(f.name.upper(), "").strip()}
-        return {f.name: self._parse(f, name) for f, name in present.items()}
+    def read(self, fields: tuple[dataclasses.Field[Any], ...], *, prefix: str = "") -> dict[str, Any]:
+        """What is given of `fields`; where they have a `prefix`, no other name may begin with it."""
+        given = {name for name, text in self._environ.items() if text.strip()}
+        names = {f"{prefix}{f.name.upper()}": f for f in fields}
+        for name in sorted(given - names.keys()):
+            if prefix and name.startswith(prefix):
+                raise SettingsFault(f"{name} is no setting; docs/settings.md lists them.")
+        return {f.name: self._parse(f, name) for name, f in names.items() if name in given}
 
     def _parse(self, found: dataclasses.Field[Any], name: str) -> Any:
         env = Env()

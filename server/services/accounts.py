@@ -55,23 +55,23 @@ class AccountService:
         events: EventBus,
         audit: AuditService,
         clock: Clock,
-        tells_taken: bool,
     ) -> None:
         self._users = users
         self._codes = codes
         self._passwords = passwords
         self._guard = guard
         self._audit = audit
-        self._tells_taken = tells_taken
         self._sessions = sessions
         self._events = events
         self._clock = clock
 
-    async def require_not_taken(self, mobile: str, transaction: str) -> None:
-        """AppError `mobile_taken` if the number has another account than the one of this transaction."""
+    async def is_made(self, mobile: str, transaction: str) -> bool:
+        """Whether the account of this transaction is there already; AppError `mobile_taken` if the number has another
+        one."""
         holder = await self._users.get(mobile=mobile)
         if holder and holder["_id"] != _user_id(transaction):
             raise AppError("mobile_taken")
+        return holder is not None
 
     async def register(
         self,
@@ -81,14 +81,14 @@ class AccountService:
         sms_code: str,
         transaction: str,
         consent: dict[str, Any] | None,
+        made_before: bool,
         caller: Caller,
     ) -> SignedIn:
-        """Make the account that this transaction was for, and sign in.
+        """Make the account that this transaction was for, and sign in. `made_before`: what `is_made` answered.
 
         AppError `mobile_taken`, `sms_code_invalid`, or `result_unknown`: then the same request again tells the truth.
         """
         user_id = _user_id(transaction)
-        holder = await self._users.get(mobile=mobile)
         try:
             async with self._codes.used(mobile, "register", transaction, sms_code):
                 hashed = await self._passwords.hash(password)
@@ -96,7 +96,7 @@ class AccountService:
                 user |= {"consent": consent} if consent else {}
                 user = await self._insert(user, password)
         except AppError as fault:
-            if self._tells_taken and holder and fault.code == "sms_code_invalid":
+            if made_before and fault.code == "sms_code_invalid":
                 raise AppError("mobile_taken") from None
             raise
         await self._events.publish(topics.MOBILES, kind="mobile.taken", mobile=mobile)

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections import deque
+from itertools import islice
 from typing import Any
 
 from server.audit_events import EVENTS
@@ -47,7 +48,7 @@ class AuditService:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while self._waiting:
-                    await asyncio.sleep(0.01)
+                    await self._waiting[-1][1].wait()
         except TimeoutError:
             _log.error("audit.lost", count=len(self._waiting), why="the process ends while MongoDB is away")
         await self._tasks.aclose()
@@ -100,7 +101,7 @@ class AuditService:
         await self._work.wait()
         self._work.clear()
         while self._waiting:
-            some = [self._waiting[place] for place in range(min(_AT_ONCE, len(self._waiting)))]
+            some = list(islice(self._waiting, _AT_ONCE))
             try:
                 self._head = await self._store.append([entry for entry, _ in some])
             except StoreUnavailable as fault:

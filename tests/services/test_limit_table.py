@@ -1,15 +1,16 @@
 """Each row of the tables in docs/security.md: what is refused, for how long, and that the wait is true."""
 
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.caller import Caller
 from server.errors import AppError
-from server.limit_rules import LimitRules, LimitRulesFault
 from server.rates import Few, Run
 from server.services.rooms import LEASE_S
+from server.settings import Settings, SettingsFault
 from server.stores.limits import LimitStore
 from server.tags import Tag
 from tests.conftest import Stack
@@ -428,12 +429,13 @@ async def test_ws_7_five_websockets_speak_for_one_session(stack: Stack) -> None:
 # The numbers
 
 
-def test_the_numbers_are_settings() -> None:
+def test_the_numbers_are_settings(tmp_path: Path) -> None:
     """One that will not do, or a name that is none, stops the start with a sentence that names it."""
-    assert LimitRules.from_env({"LIMIT_SMS_MOBILE_HOUR": " 7 "}).sms_mobile_hour == 7
+    keys = {"VAR_DIR": str(tmp_path)}
+    assert Settings.from_env(keys | {"LIMIT_SMS_MOBILE_HOUR": " 7 "}).limit_rules.sms_mobile_hour == 7
     for name, value in (("LIMIT_SMS_MOBILE_HOUR", "0"), ("LIMIT_SMS_MOBILE_HOUR", "x"), ("LIMIT_SMS_PER_HOUR", "5")):
-        with pytest.raises(LimitRulesFault, match=name):
-            LimitRules.from_env({name: value})
+        with pytest.raises(SettingsFault, match=name):
+            Settings.from_env(keys | {name: value})
 
 
 async def test_rl_10_each_refusal_is_counted_without_a_number_in_it(stack: Stack) -> None:
