@@ -17,7 +17,6 @@ const { call } = session;
 const profile = new Profile({ call, shown: showAccount });
 const devices = new Devices({ call });
 let begun = false;
-let deleting = false;
 
 // Coming and going
 
@@ -35,9 +34,7 @@ async function onOpened() {
   }
 }
 
-/** The answer to a deletion takes the cookie away, so it is waited for. */
 function onEnded(reason) {
-  if (deleting) return undefined;
   if (reason === "deleted") return leaveTo("/", reason);
   return leaveTo(reason === "logout" ? "/login" : "/login?next=/me", reason);
 }
@@ -178,12 +175,9 @@ async function onDeleteSubmit(event) {
 }
 
 async function deleteAccount(password) {
-  deleting = true;
   try {
-    await callWithCaptcha(call, "account.delete", { password });
-    leaveTo("/", "deleted");
+    await session.leave("deleted", () => callWithCaptcha(call, "account.delete", { password }));
   } catch (refusal) {
-    deleting = false;
     showCredentialRefusal(deleteForm, byId("delete-message"), "delete_password", refusal);
   }
 }

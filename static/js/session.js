@@ -9,6 +9,7 @@ export class Session {
   #renewing = null;
   #bound = false;
   #leaving = false;
+  #told = null;
   token = null;
   until = 0;
   socket = null;
@@ -52,11 +53,22 @@ export class Session {
     return this.#renewing;
   }
 
-  async logOut() {
-    this.#leaving = true;
+  logOut() {
+    return this.leave("logout", () => this.cookieCall("session.logout"));
+  }
+
+  /**
+   * `act` ends this session, by a request whose answer takes the cookie away. The websocket may hear of the end before;
+   * whoever left at that would come back with the cookie of no session.
+   */
+  async leave(reason, act) {
+    [this.#leaving, this.#told] = [true, null];
     try {
-      await this.cookieCall("session.logout");
-      this.#end("logout");
+      await act();
+      this.#end(reason);
+    } catch (refusal) {
+      if (this.#told === null) throw refusal;
+      this.#end(this.#told);
     } finally {
       this.#leaving = false;
     }
@@ -83,7 +95,7 @@ export class Session {
     if (this.socket) return;
     this.socket = new PageSocket("/ws");
     this.socket.on("state", () => this.#onConnection());
-    this.socket.on("session.ended", ({ reason }) => this.#end(reason));
+    this.socket.on("session.ended", ({ reason }) => this.#onEnded(reason));
   }
 
   async #bind() {
@@ -103,6 +115,11 @@ export class Session {
     } catch (refusal) {
       if (refusal.code === "token_invalid" && this.token && !this.#leaving) this.refresh();
     }
+  }
+
+  #onEnded(reason) {
+    if (this.#leaving) this.#told = reason;
+    else this.#end(reason);
   }
 
   #end(reason) {

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import WebSocket, expect
+from playwright.async_api import Route, WebSocket, expect
 
 from tests.conftest import Stack
 from tests.e2e.accounts import take_number
@@ -45,3 +45,33 @@ async def test_tok_6_an_open_page_leaves_when_its_session_is_ended_elsewhere(sta
     theirs.expects("401 /user/refresh/")
     await theirs.page.reload()
     await expect(theirs.page.locator("#signed-out")).to_be_visible()
+
+
+async def test_signing_out_waits_for_the_answer_that_takes_the_cookie_away(stack: Stack, visit: Visit) -> None:
+    """The websocket hears of the end before: a page that left then would come back with a cookie of no session."""
+    await take_number(stack)
+    visitor = await _sign_in(visit, stack)
+    page, push_heard, gate = visitor.page, asyncio.Event(), asyncio.Event()
+    connections: list[WebSocket] = []
+    page.on("websocket", lambda opened: connections.append(opened))
+    before = {*stack.services.guard._bound}
+    await page.reload()
+    await expect(page.locator("#signed-in")).to_be_visible()
+    async with asyncio.timeout(10):
+        while not stack.services.guard._bound.keys() - before:
+            await asyncio.sleep(0.01)
+    connections[0].on("close", lambda _: push_heard.set())
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        await gate.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/user/logout/", late)
+    await page.locator("#logout").click()
+    await push_heard.wait()
+    await expect(page.locator("#signed-in")).to_be_visible()
+    gate.set()
+    await expect(page.locator("#signed-out")).to_be_visible()
+    await page.reload()
+    await expect(page.locator("#signed-out")).to_be_visible()
