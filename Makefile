@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --requir
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types bench chaos lock verify-audit clean
+.PHONY: help run test lint types bench chaos lock admin verify-audit clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ lock: ## write requirements/*.lock anew from *.in (needs uv); ARGS=--upgrade tak
 	@for name in run embedded test node; do \
 	  $(COMPILE) $(ARGS) requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	done
+
+admin: $(VENV)/.run $(VENV)/.embedded ## make an account an operator; MOBILE=154… [ROLE=viewer|operator|none]
+	@PYTHONPATH=. $(BIN)/python tools/make_admin.py "$(MOBILE)" --role "$(or $(ROLE),operator)"
 
 verify-audit: $(VENV)/.run $(VENV)/.embedded ## walk the chain of the audit; ARGS="--head 1200:…"
 	@PYTHONPATH=. $(BIN)/python tools/verify_audit.py $(ARGS)

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from tornado.web import Application, RequestHandler
 
 from server.edge import Edge
+from server.handlers.admin_socket import AdminSocket
 from server.handlers.api import ApiHandler
 from server.handlers.base import BaseHandler
 from server.handlers.captcha import CaptchaPicture
@@ -43,7 +44,14 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
     }
     words = CommonPasswords(common_passwords(settings.password_min))
     config["passwords_url"] = words.url
-    pages = {"/": "home", "/register": "register", "/login": "login", "/reset": "reset", "/me": "me"}
+    pages = {
+        "/": "home",
+        "/register": "register",
+        "/login": "login",
+        "/reset": "reset",
+        "/me": "me",
+        "/admin": "admin",
+    }
     routes: list[Any] = [
         *[(path, PageHandler, basics | {"page": page, "config": config}) for path, page in pages.items()],
         *[(f"{path}/", MovedHandler, basics | {"url": path}) for path in pages if path != "/"],
@@ -52,6 +60,7 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         *[(_pattern(path), ApiHandler, basics | found) for path, found in _rest_routes().items()],
         (_pattern(CaptchaPicture.path_pattern), CaptchaPicture, basics),
         (r"/ws", PageSocket, basics | {"sockets": sockets, "enforce": settings.limits == "enforce"}),
+        (r"/ws/admin", AdminSocket, basics),
         (_pattern(ReceiptsHandler.path_pattern) + "?", ReceiptsHandler, basics),
         (re.escape(PASSWORDS_PATH), CommonPasswordsHandler, basics | {"words": words}),
         (r"/healthz", HealthHandler, basics),

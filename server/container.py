@@ -12,6 +12,7 @@ from server.clock import Clock
 from server.embedded import EmbeddedStores
 from server.errors import StoreTooOld, StoreUnavailable
 from server.events import EventBus, topics
+from server.feed import Feed
 from server.http import HttpClient
 from server.jobs import Outside, Worker
 from server.keys import KeyFault
@@ -21,25 +22,32 @@ from server.pool import BoundedPool
 from server.services import Services
 from server.services.access_tokens import AccessTokens
 from server.services.accounts import AccountService
+from server.services.admins import TICKET_S, AdminService
+from server.services.alerts import AlertService
 from server.services.audit import AuditService
 from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
 from server.services.captcha_kinds import Asked, Captcha, Kinds
 from server.services.codes import CodeService
 from server.services.consent import ConsentRule
+from server.services.controls import ControlService
 from server.services.conversion import ConversionService
 from server.services.countdowns import CountdownService
 from server.services.courier import CourierService
 from server.services.credentials import CredentialService
+from server.services.dead_letters import DeadLetterService
 from server.services.delivery import DeliveryService
 from server.services.guard import SessionGuard
 from server.services.guesses import GuessService
 from server.services.health import HealthService
 from server.services.inbox import InboxService
+from server.services.lag import LagService
 from server.services.limits import LimitService
 from server.services.login_guard import LoginGuard
+from server.services.lookups import LookupService
 from server.services.members import MemberService
 from server.services.mobiles import MobileService
+from server.services.monitor import MonitorService
 from server.services.notices import NoticeService
 from server.services.outbox import OutboxService
 from server.services.passwords import PasswordService
@@ -50,6 +58,7 @@ from server.services.refresh_tokens import RefreshTokens
 from server.services.repeats import RepeatService
 from server.services.rooms import LEASE_S as ROOM_LEASE_S
 from server.services.rooms import RoomService
+from server.services.routing import RoutingService
 from server.services.sandbox import SandboxService
 from server.services.sending import SendService
 from server.services.sessions import SessionService
@@ -65,6 +74,7 @@ from server.stores.audit import AuditStore
 from server.stores.budget import BudgetStore
 from server.stores.captcha import CaptchaStore
 from server.stores.codes import CodeRules, CodeStore
+from server.stores.controls import ControlStore
 from server.stores.conversion import ConversionRules, ConversionStore
 from server.stores.guesses import GuessStore
 from server.stores.inbox import InboxStore
@@ -74,6 +84,7 @@ from server.stores.login_guard import LoginGuardStore
 from server.stores.members import MemberStore
 from server.stores.meta import MetaStore
 from server.stores.mongo import Mongo
+from server.stores.monitor import MonitorStore
 from server.stores.outbox import OutboxStore
 from server.stores.providers import MessageStore, ProviderStore
 from server.stores.redis import Redis
@@ -82,6 +93,7 @@ from server.stores.repeats import RepeatStore
 from server.stores.rooms import RoomStore
 from server.stores.sandbox import SandboxStore
 from server.stores.sessions import SessionStore
+from server.stores.tickets import TicketStore
 from server.stores.users import DuplicateMobiles, UserStore
 from server.tags import Tagger
 
@@ -123,10 +135,11 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """One of each service, running. Tests hand in `routes` to their providers, or a cheaper `captcha`."""
     async with AsyncExitStack() as stack:
-        metrics = Metrics()
+        metrics, feed = Metrics(), Feed()
         users = UserStore(mongo)
         outbox_store, budget_store = OutboxStore(mongo), BudgetStore(mongo)
-        await _prepare(users, outbox_store, budget_store)
+        audit_store = AuditStore(mongo)
+        await _prepare(users, outbox_store, budget_store, audit_store)
         tagger = Tagger(await MetaStore(mongo).shared_key("mobile_tag"))
         code_ring = settings.ring("CODE_KEYS")
         fixed = settings.fixed_codes()
@@ -191,6 +204,7 @@ async def open_services(
             metrics=metrics,
             enforce=rules.enforce,
             captcha=asks_captcha,
+            clock=clock,
         )
         codes.on_used(conversion.verified)
         jobs = JobStore(redis)
@@ -207,12 +221,12 @@ async def open_services(
         if not routes:
             routes = await stack.enter_async_context(_open_routes(settings, clock, sandboxes))
         router = Router(routes)
-        steps = StepService(codes=code_store, outbox=outbox, metrics=metrics)
+        steps = StepService(codes=code_store, outbox=outbox, metrics=metrics, feed=feed, clock=clock)
         receipts = ReceiptService(
             router=router, messages=MessageStore(redis), jobs=jobs, steps=steps, tagger=tagger, metrics=metrics
         )
         delivery = DeliveryService(jobs=jobs, providers=router.names, steps=steps, events=events, metrics=metrics)
-        outside = Outside()
+        outside, provider_store = Outside(), ProviderStore(redis)
         courier = CourierService(
             jobs=jobs,
             codes=code_store,
@@ -222,7 +236,7 @@ async def open_services(
             users=users,
             router=router,
             outside=outside,
-            providers=ProviderStore(redis),
+            providers=provider_store,
             receipts=receipts,
             steps=steps,
             clock=clock,
@@ -240,12 +254,19 @@ async def open_services(
             metrics=metrics,
         )
         countdowns = CountdownService(codes=codes, events=events, clock=clock)
+        controls = ControlService(
+            store=ControlStore(redis),
+            events=events,
+            tagger=tagger,
+            clock=clock,
+            uniqueness=settings.uniqueness,
+            captcha=asks_captcha,
+        )
         mobiles = MobileService(
             registry=RegistryStore(mongo),
             events=events,
             clock=clock,
-            mode=settings.uniqueness,
-            captcha=asks_captcha,
+            mode=lambda: controls.uniqueness,
         )
         login_guard = LoginGuard(
             store=LoginGuardStore(redis, settings.limit_rules),
@@ -278,7 +299,7 @@ async def open_services(
         stack.push_async_callback(captcha_http.aclose)
         kinds = _captcha_kinds(settings, captcha, _captcha_vendor(settings, captcha_http))
         captchas = CaptchaService(kinds=kinds, store=CaptchaStore(redis), pool=drawing, clock=clock)
-        audit = AuditService(store=AuditStore(mongo), metrics=metrics, clock=clock)
+        audit = AuditService(store=audit_store, metrics=metrics, feed=feed, clock=clock)
         await audit.start()
         stack.push_async_callback(audit.aclose)
         passwords = PasswordService(
@@ -297,6 +318,25 @@ async def open_services(
             metrics=metrics,
             clock=clock,
         )
+        admins = AdminService(
+            users=users, tickets=TicketStore(redis, life_s=TICKET_S), guard=guard, audit=audit, events=events
+        )
+        lag = LagService(metrics=metrics, clock=clock)
+        monitor = MonitorService(
+            store=MonitorStore(redis),
+            admins=admins,
+            controls=controls,
+            alerts=AlertService(health=health, conversion=conversion, metrics=metrics, clock=clock),
+            health=health,
+            lag=lag,
+            providers=provider_store,
+            names=router.names,
+            jobs=jobs,
+            feed=feed,
+            events=events,
+            metrics=metrics,
+            clock=clock,
+        )
         services = Services(
             accounts=AccountService(
                 users=users,
@@ -308,6 +348,16 @@ async def open_services(
                 clock=clock,
                 audit=audit,
             ),
+            admins=admins,
+            audit=audit,
+            controls=controls,
+            dead_letters=DeadLetterService(jobs=jobs, codes=code_store, outbox=outbox, delivery=delivery),
+            feed=feed,
+            lookups=LookupService(
+                users=users, sessions=session_store, audit=audit_store, codes=code_store, tagger=tagger
+            ),
+            monitor=monitor,
+            routing=RoutingService(store=provider_store, names=router.names),
             captcha=captchas,
             budget=budget,
             codes=codes,
@@ -361,13 +411,32 @@ async def open_services(
         )
         stack.push_async_callback(members.aclose)
         await _join(members)
-        for running in (courier, worker, countdowns, mobiles, guard, rooms, health):
+        for running in (controls, lag, courier, worker, countdowns, mobiles, guard, rooms, health, monitor):
             await running.start()
             stack.push_async_callback(running.aclose)
         if services.inbox and services.sandbox:
             await services.inbox.start()
             await services.sandbox.start()
         yield services
+
+
+@asynccontextmanager
+async def open_admins(*, mongo: Mongo, redis: Redis, clock: Clock) -> AsyncIterator[AdminService]:
+    """Who is an operator, for a tool beside the service."""
+    events, metrics = EventBus(redis, clock=clock), Metrics()
+    audit = AuditService(store=AuditStore(mongo), metrics=metrics, feed=Feed(), clock=clock)
+    guard = SessionGuard(store=SessionStore(redis, topic=topics.SESSIONS), events=events, clock=clock)
+    await audit.start()
+    try:
+        yield AdminService(
+            users=UserStore(mongo),
+            tickets=TicketStore(redis, life_s=TICKET_S),
+            guard=guard,
+            audit=audit,
+            events=events,
+        )
+    finally:
+        await audit.aclose()
 
 
 @asynccontextmanager
@@ -441,7 +510,7 @@ async def _join(members: MemberService) -> None:
         raise StartFault(str(fault)) from None
 
 
-async def _prepare(users: UserStore, *others: OutboxStore | BudgetStore) -> None:
+async def _prepare(users: UserStore, *others: OutboxStore | BudgetStore | AuditStore) -> None:
     """The unique index stands before the port opens (ST-7 in docs/security.md)."""
     for store in others:
         await store.prepare()

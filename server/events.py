@@ -29,6 +29,10 @@ class topics:  # noqa: N801 (a namespace)
     INBOX = "events:inbox"
     SANDBOX = "events:sandbox"
     SESSIONS = "events:sessions"
+    ADMINS = "events:admins"
+    CONTROLS = "events:controls"
+    FEED = "events:feed"
+    PROCESSES = "events:processes"
 
     @staticmethod
     def sms(transaction: str) -> str:

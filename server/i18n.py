@@ -51,10 +51,11 @@ def text(locale: str, key: str, params: dict[str, Any] | None = None) -> str:
 
 
 @cache
-def browser_texts(locale: str) -> dict[str, str]:
-    """All texts that a page fills in by itself."""
+def browser_texts(locale: str, *, admin: bool = False) -> dict[str, str]:
+    """All texts that a page fills in by itself; the monitor has more of them."""
+    wanted = (*_FOR_THE_BROWSER, "ops.") if admin else _FOR_THE_BROWSER
     with (_DIRECTORY / f"{locale}.csv").open(encoding="utf-8", newline="") as file:
-        return {row[0]: row[1] for row in csv.reader(file) if row and row[0].startswith(_FOR_THE_BROWSER)}
+        return {row[0]: row[1] for row in csv.reader(file) if row and row[0].startswith(wanted)}
 
 
 def error_body(fault: AppError, locale: str, request_id: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
+STEP_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120, 180, 300)
+
 disable_created_metrics()  # type: ignore[no-untyped-call] # when each row began is of no use, and doubles them
 
 
@@ -92,6 +94,20 @@ class Metrics:
             ["scope", "state"],
             registry=self.registry,
         )
+        self.lag = Histogram(
+            "haoma_loop_lag_seconds",
+            "How late the event loop ran what was due",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+            registry=self.registry,
+        )
+        self.steps = Histogram(
+            "haoma_sms_step_seconds",
+            "Time from the click to a step of its SMS: accepted, delivered, or verified by its code",
+            ["step"],
+            buckets=STEP_BUCKETS,
+            registry=self.registry,
+        )
+        self.alerts = Gauge("haoma_alerts", "1 while an alert stands", ["alert"], registry=self.registry)
         self.hashing = Gauge("haoma_hashes_waiting", "Passwords being hashed or waiting", registry=self.registry)
 
     def show_queue(self, waiting: int, delayed: int, working: int, oldest_s: float) -> None:

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from marshmallow import Schema, ValidationError
+from marshmallow import ValidationError
 
+from server.admin_operations import ADMIN_ROWS
 from server.caller import Caller, Identity
 from server.errors import AppError, StoreUnavailable
 from server.logs import about_request, get_log, mask
+from server.operation import Data, Operation, Reply, Rest
 from server.schemas.account import (
     AccountDelete,
     AccountMobileChange,
@@ -24,7 +25,7 @@ from server.schemas.account import (
     TokenRefreshed,
     UserRegister,
 )
-from server.schemas.base import Rules, StrictSchema
+from server.schemas.base import Rules
 from server.schemas.code import (
     POLL_MAX_S,
     SMS_PURPOSES,
@@ -39,51 +40,9 @@ from server.schemas.code import (
 from server.schemas.mobile import MobileCheck, MobileChecked
 from server.schemas.profile import ProfileReplace, ProfileShown, ProfileUpdate
 from server.schemas.sessions import SessionAuthenticate, SessionBound, SessionEnd, SessionsListed
-from server.services import Services, SignedIn
+from server.services import Services, SignedIn, masked_address
 
 _log = get_log(__name__)
-Data = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What an operation answers. `refresh`: the new value of the refresh cookie, "" to clear it, None to leave it.
-    `session`: the one that a websocket speaks for from now on."""
-
-    data: Data
-    refresh: str | None = None
-    session: Identity | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """The REST form of an operation. `judge` may turn a reply into the refusal that HTTP has a status for."""
-
-    method: str
-    path: str
-    status: int = 200
-    judge: Callable[[Data], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One row. `uses_cookie`: it acts on the refresh cookie, so it has no websocket form and needs our own origin.
-    `needs_login`: it acts for the session of an access token, which must be alive."""
-
-    name: str
-    schema: type[StrictSchema]
-    run: Callable[[Services, Caller, Data], Awaitable[Reply]]
-    reply: str
-    reply_schema: Schema
-    rest: Rest | None = None
-    timeout_s: float = 5
-    uses_cookie: bool = False
-    needs_login: bool = False
-
-    @property
-    def reading(self) -> bool:
-        """Whether it changes nothing, as no GET does."""
-        return self.rest is not None and self.rest.method == "GET"
 
 
 async def check_mobile(services: Services, caller: Caller, data: Data) -> Reply:
@@ -469,6 +428,7 @@ OPERATIONS: dict[str, Operation] = {
             needs_login=True,
         ),
         Operation("ping", Empty, ping, "pong", Pong()),
+        *ADMIN_ROWS,
     )
 }
 
@@ -490,6 +450,7 @@ class Dispatcher:
     async def admit_socket(self, caller: Caller) -> None:
         """Charge a websocket's handshake; AppError `rate_limited`, or `token_invalid` for a session that is over."""
         try:
+            self.services.controls.require_address(caller.address)
             await self.services.limits.charge_address("socket.open", caller.address)
             await self.services.rooms.enter_address(caller.watcher, caller.address)
             if caller.session:
@@ -501,6 +462,13 @@ class Dispatcher:
         except AppError:
             self.services.rooms.leave(caller.watcher)
             raise
+
+    async def admit_admin(self, ticket: str) -> Identity:
+        """Who comes in by a ticket; AppError `token_invalid` or `not_allowed`."""
+        try:
+            return await self.services.admins.redeem(ticket)
+        except StoreUnavailable:
+            raise AppError("unavailable", retry_after=1) from None
 
     def fields(self, operation: Operation) -> dict[str, Any]:
         """The request fields of an operation."""
@@ -517,6 +485,8 @@ class Dispatcher:
                 return await self._run(operation, caller, data)
         except AppError as fault:
             outcome = fault.code
+            about = {"operation": operation.name, "code": outcome, "address": masked_address(caller.address)}
+            self.services.feed.note("refused", self.services.clock.now(), **about)
             raise
         finally:
             self._running -= 1
@@ -525,10 +495,21 @@ class Dispatcher:
             metrics.operations.labels(operation.name, caller.transport, outcome).inc()
             metrics.seconds.labels(operation.name).observe(time.perf_counter() - started)
 
+    def _require_open(self, caller: Caller, loaded: Data) -> None:
+        """AppError `address_blocked` or `number_blocked`."""
+        self.services.controls.require_address(caller.address)
+        for name in ("mobile", "new_mobile", "account"):
+            if name in loaded:
+                self.services.controls.require_number(loaded[name])
+
     async def _run(self, operation: Operation, caller: Caller, data: Data) -> Reply:
         try:
             async with asyncio.timeout(operation.timeout_s):
                 loaded = self._schemas[operation.name].load(data)
+                if operation.role:
+                    await self.services.admins.require(caller.session, operation.role)
+                else:  # An operator who blocks himself must be able to lift that.
+                    self._require_open(caller, loaded)
                 if operation.needs_login:
                     await self.services.guard.require(caller.session, reading=operation.reading)
                 reply = await operation.run(self.services, caller, loaded)

@@ -132,12 +132,12 @@ class PageClient:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def open(cls, port: int, lang: str = "", **headers: str) -> "PageClient":
+    async def open(cls, port: int, lang: str = "", path: str = "/ws", **headers: str) -> "PageClient":
         origin = {"Origin": f"http://127.0.0.1:{port}"} | {k.replace("_", "-"): v for k, v in headers.items()}
-        url = f"ws://127.0.0.1:{port}/ws" + (f"?lang={lang}" if lang else "")
+        url = f"ws://127.0.0.1:{port}{path}" + (f"?lang={lang}" if lang else "")
         return cls(await tornado.websocket.websocket_connect(HTTPRequest(url, headers=origin)))
 
-    async def ask(self, kind: str, **data: Any) -> dict[str, Any]:
+    async def ask(self, kind: str, /, **data: Any) -> dict[str, Any]:
         """The answer's frame, whether it is a reply or an error."""
         self._next_id += 1
         answer = self._answers[self._next_id] = asyncio.get_running_loop().create_future()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from server.roles import Role
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PASSWORD, Answer, PageClient, RestClient
 
@@ -37,6 +38,30 @@ async def signed_in_page(stack: Stack, token: str) -> PageClient:
     page = await stack.page()
     bound = await page.ask("session.authenticate", token=token)
     assert bound["type"] == "session.bound", bound
+    return page
+
+
+OPERATOR = "15400000099"
+
+
+async def operator(stack: Stack, role: Role = "operator", mobile: str = OPERATOR) -> str:
+    """The access token of somebody who may look, or act."""
+    made = await sign_up(stack, mobile)
+    assert await stack.services.admins.grant(mobile, role)
+    return str(made.body["token"])
+
+
+async def ticket_for(stack: Stack, token: str) -> str:
+    """What opens a monitor once."""
+    answer = await stack.rest().post("/admin/ticket/", {}, **bearer(token))
+    assert answer.status == 200, answer.body
+    return str(answer.body["ticket"])
+
+
+async def monitor(stack: Stack, token: str) -> PageClient:
+    """An open monitor; its snapshot is the first event."""
+    page = await PageClient.open(stack.port, path=f"/ws/admin?ticket={await ticket_for(stack, token)}")
+    stack.clients.push_async_callback(page.close)
     return page
 
 

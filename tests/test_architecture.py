@@ -15,6 +15,7 @@ LEAVES = {
     "clock",
     "destinations",
     "errors",
+    "feed",
     "fixed_codes",
     "keys",
     "limit_rules",
@@ -23,6 +24,7 @@ LEAVES = {
     "password_rule",
     "pool",
     "rates",
+    "roles",
     "strict_json",
     "tags",
 }
@@ -44,8 +46,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "events": LEAVES | {"tasks", "stores"},
     "jobs": LEAVES | {"tasks", "stores"},
     "services": LEAVES | {"tasks", "events", "stores"},
-    "operations": {"caller", "errors", "logs", "schemas", "services"},
-    "handlers": {"caller", "edge", "errors", "i18n", "logs", "operations", "rates", "strict_json"},
+    "operation": {"caller", "roles", "schemas", "services"},
+    "admin_operations": {"caller", "errors", "logs", "operation", "schemas", "services"},
+    "operations": {"admin_operations", "caller", "errors", "logs", "operation", "schemas", "services"},
+    "handlers": {"caller", "edge", "errors", "i18n", "logs", "operation", "operations", "rates", "strict_json"},
     "app": {"edge", "handlers", "logs", "operations", "password_rule", "settings"},
     "main": {
         "app",
@@ -72,6 +76,7 @@ BESIDES: dict[str, set[str]] = {
     "schemas.sandbox": {"sms.faults"},
     "sms.sandbox": {"clock", "tasks"},
     "handlers.frames": {"schemas.envelope"},
+    "handlers.admin_socket": {"schemas.admin", "schemas.envelope", "schemas.events"},
     "handlers.inbox": {"schemas.envelope", "schemas.sandbox", "services", "services.inbox", "services.sandbox"}
     | {"sms.faults"},
     "handlers.page_socket": {"schemas.code", "schemas.envelope", "schemas.events"},
@@ -81,6 +86,8 @@ BESIDES: dict[str, set[str]] = {
 ONLY: dict[str, dict[str, set[str]]] = {
     "events": {"stores": {"stores.redis"}},
     "jobs": {"stores": {"stores.jobs"}},
+    "operation": {"services": {"services"}},
+    "admin_operations": {"services": {"services"}},
     "operations": {"services": {"services"}},
     "main": {"handlers": {"handlers.page_socket"}, "schemas": {"schemas.base"}},
 }
@@ -90,7 +97,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pymongo": {"embedded", "stores"},
     "redis": {"events", "stores"},
     "hiredis": {"stores"},
-    "marshmallow": {"handlers", "limit_rules", "operations", "schemas", "settings"},
+    "marshmallow": {"handlers", "limit_rules", "operation", "operations", "schemas", "settings"},
     "environs": {"settings"},
     "jwt": {"services"},
     "bcrypt": {"services"},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from server.audit_events import EVENTS
 from server.errors import ERRORS, SMS_REASONS
 from server.i18n import LOCALES
 from server.limit_rules import LimitRules
@@ -108,9 +109,13 @@ def test_every_setting_says_what_it_is_for() -> None:
 
 def keys_asked_by(text: str) -> tuple[set[str], set[str]]:
     """The keys that a script or template names whole, and the beginnings of those it puts together."""
-    found = re.findall(r"""(["'`])page\.(\w*)(.)""", text)
+    found = re.findall(r"""(["'`])((?:page|ops)\.\w*)(.)""", text)
     whole = {key for quote, key, after in found if after == quote and not key.endswith("_")}
     return whole, {key for _, key, after in found} - whole
+
+
+def keys_of_pages() -> set[str]:
+    return {key for key in KEYS if key.startswith(("page.", "ops."))}
 
 
 FILES = [path.relative_to(ROOT) for place in ("templates/*.html", "static/js/*.js") for path in ROOT.glob(place)]
@@ -120,15 +125,24 @@ FILES = [path.relative_to(ROOT) for place in ("templates/*.html", "static/js/*.j
 def test_every_text_that_a_page_asks_for_exists(path: Path) -> None:
     """In templates and scripts, whole keys and put-together ones."""
     whole, beginnings = keys_asked_by((ROOT / path).read_text(encoding="utf-8"))
-    known = keys_with("page.")
+    known = keys_of_pages()
     assert whole - known == set()
     assert [start for start in beginnings if not any(key.startswith(start) for key in known)] == []
+
+
+def test_every_event_has_a_text_for_the_monitor() -> None:
+    """Those of the audit, and what is told beside them."""
+    told = re.findall(r'feed\.note\(\s*f?"([\w.{}]+)"', source_of("server/**/*.py"))
+    steps = {f"sms.{status}" for status in ("sending", "accepted", "delivered", "failed")}
+    assert {*told} == {"refused", "sms.{status}", "alert.raised"}
+    kinds = {*EVENTS, *steps, "refused", "alert.raised", "alert.cleared"}
+    assert keys_with("ops.event_") == {kind.replace(".", "_") for kind in kinds}
 
 
 def test_no_text_of_a_page_is_left_over() -> None:
     """Each is named by a template or a script, or by the beginning of its key."""
     whole, beginnings = keys_asked_by(source_of("templates/*.html", "static/js/*.js"))
-    unused = {key for key in keys_with("page.") - whole if not key.startswith(tuple(beginnings))}
+    unused = {key for key in keys_of_pages() - whole if not key.startswith(tuple(beginnings))}
     assert unused == set()
 
 

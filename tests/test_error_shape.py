@@ -10,12 +10,13 @@ import pytest
 from server.caller import Caller
 from server.errors import ERRORS, AppError
 from server.i18n import LOCALES, error_body
-from server.operations import OPERATIONS, Operation
+from server.operation import Operation
+from server.operations import OPERATIONS
 from tests.conftest import Stack
 from tests.helpers import PASSWORD, RestClient
 
 UNKNOWN = "0123abcd." + "A" * 22
-BOTH_FORMS = [row.name for row in OPERATIONS.values() if row.rest and not row.uses_cookie]
+BOTH_FORMS = [row.name for row in OPERATIONS.values() if row.rest and row.socket == "page"]
 
 
 @dataclass

@@ -20,6 +20,9 @@ FILES = {
     "altcha/LICENSE.txt": "altcha/LICENSE.txt",
     "partysocket/dist/ws.js": "partysocket/ws.js",
     "partysocket/LICENSE.txt": "partysocket/LICENSE.txt",
+    "uplot/dist/uPlot.esm.js": "uplot/uPlot.esm.js",
+    "uplot/dist/uPlot.min.css": "uplot/uPlot.min.css",
+    "uplot/LICENSE": "uplot/LICENSE",
 }
 
 

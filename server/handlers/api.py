@@ -5,12 +5,15 @@ import dataclasses
 import re
 from typing import Any
 
+from marshmallow import fields
+
 from server import strict_json
 from server.edge import Edge
 from server.errors import AppError
 from server.handlers.base import HttpHandler
 from server.i18n import localised
-from server.operations import Dispatcher, Operation, Reply
+from server.operation import Operation, Reply
+from server.operations import Dispatcher
 from server.services.sessions import IDLE_S
 
 REPEAT_KEY_MAX = 64
@@ -98,9 +101,11 @@ class ApiHandler(HttpHandler):
 
     def _read_query(self, operation: Operation) -> dict[str, Any]:
         """Declared fields only; numbers are written in digits there. `lang` is nobody's field."""
-        declared = self.dispatcher.fields(operation).keys()
+        declared = self.dispatcher.fields(operation)
         given = {name: self.get_query_argument(name, strip=False) for name in self.request.query_arguments}
-        data: dict[str, Any] = {name: _number_or_text(name, text) for name, text in given.items() if name in declared}
+        data: dict[str, Any] = {
+            name: _number_or_text(declared[name], text) for name, text in given.items() if name in declared
+        }
         if "captcha" in declared and "X-Captcha" in self.request.headers:
             data["captcha"] = _text_or_object(self.request.headers["X-Captcha"])
         return data
@@ -137,5 +142,5 @@ def _text_or_object(text: str) -> Any:
         raise AppError("json_invalid") from None
 
 
-def _number_or_text(name: str, text: str) -> int | str:
-    return int(text) if name in ("after", "wait") and _DIGITS.fullmatch(text) else text
+def _number_or_text(declared: fields.Field[Any], text: str) -> int | str:
+    return int(text) if isinstance(declared, fields.Integer) and _DIGITS.fullmatch(text) else text

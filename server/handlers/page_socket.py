@@ -135,7 +135,7 @@ class PageSocket(SocketHandler):
 
     async def _answer(self, request: dict[str, Any], caller: Caller) -> tuple[str, dict[str, Any]]:
         operation = OPERATIONS.get(request["type"])
-        if operation is None or operation.uses_cookie:
+        if operation is None or operation.socket != "page":
             raise AppError("message_unknown")
         if operation.name == "mobile.check":
             self.services.mobiles.unwatch(self)

@@ -85,7 +85,7 @@ class PageHandler(HttpHandler):
             "lang": LOCALES[locale],
             "lang_param": self._chosen,
             "next": self._next,
-            "texts": browser_texts(locale),
+            "texts": browser_texts(locale, admin=page == "admin"),
             "has_session": bool(self.get_cookie(self.refresh_cookie)),
         }
         return orjson.dumps(config).decode().replace("<", "\\u003c")

@@ -162,16 +162,16 @@ class AccountService:
         await self._audit.note("account.deleted", user=user["_id"], caller=caller, mobile=user["mobile"])
         await self._sessions.end_all(user["_id"], "deleted", version=user["version"] + 1)
 
-    async def disable(self, user_id: str) -> None:
-        """Let nobody in any more; AppError `not_found`. Its number stays taken."""
+    async def disable(self, user_id: str, *, by: str, caller: Caller | None = None) -> None:
+        """Let nobody in any more, as the operator `by` wishes; AppError `not_found`. Its number stays taken."""
         changed = await self._switch(user_id, disabled_at=self._clock.now())
         await self._sessions.end_all(user_id, "disabled", version=changed["version"])
-        await self._audit.note("account.disabled", user=user_id, mobile=changed["mobile"])
+        await self._audit.note("account.disabled", user=user_id, caller=caller, mobile=changed["mobile"], by=by)
 
-    async def enable(self, user_id: str) -> None:
+    async def enable(self, user_id: str, *, by: str, caller: Caller | None = None) -> None:
         """Let its holder in again; AppError `not_found`."""
         changed = await self._switch(user_id, unset="disabled_at")
-        await self._audit.note("account.enabled", user=user_id, mobile=changed["mobile"])
+        await self._audit.note("account.enabled", user=user_id, caller=caller, mobile=changed["mobile"], by=by)
 
     async def _switch(self, user_id: str, *, unset: str = "", **fields: Any) -> dict[str, Any]:
         changed = None

@@ -10,6 +10,7 @@ from server.audit_events import EVENTS
 from server.caller import Caller
 from server.clock import Clock
 from server.errors import StoreUnavailable
+from server.feed import Feed
 from server.logs import get_log, mask
 from server.metrics import Metrics
 from server.services.devices import words_of
@@ -28,9 +29,10 @@ class AuditService:
     """One writer a process takes all that wait and writes them together. Whoever notes something waits for that, but
     not for long: what cannot be written now is kept and written when MongoDB is back."""
 
-    def __init__(self, *, store: AuditStore, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, *, store: AuditStore, metrics: Metrics, feed: Feed, clock: Clock) -> None:
         self._store = store
         self._metrics = metrics
+        self._feed = feed
         self._clock = clock
         self._tasks = Tasks(clock)
         self._waiting: deque[tuple[Entry, asyncio.Event]] = deque()
@@ -71,13 +73,22 @@ class AuditService:
             _log.error("audit.lost", count=1, why="too many wait for MongoDB")
             return
         written = asyncio.Event()
-        self._waiting.append((self._entry(event, user, caller, mobile, session, details), written))
+        entry = self._entry(event, user, caller, mobile, session, details)
+        self._waiting.append((entry, written))
+        self._tell(entry)
         self._work.set()
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await written.wait()
         except TimeoutError:
             _log.warning("audit.late", audit_event=event)
+
+    def _tell(self, entry: Entry) -> None:
+        """Operators who watch see it at once."""
+        details = dict(entry["details"])
+        by = details.pop("by", "")
+        about = " ".join(details.values())
+        self._feed.note(entry["event"], entry["at"], user=entry["user"], mobile=entry["mobile"], about=about, by=by)
 
     def _entry(
         self, event: str, user: str, caller: Caller | None, mobile: str, session: str, details: dict[str, str]

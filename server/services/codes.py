@@ -125,18 +125,21 @@ class CodeService:
         except BaseException:
             await self._settle(self._store.give_back(transaction, hold))
             raise
-        await self._settle(self._store.finish(transaction, self._tagger.tag(mobile), purpose, hold))
+        since_s = await self._settle(self._store.finish(transaction, self._tagger.tag(mobile), purpose, hold))
+        if since_s is not None:
+            self._metrics.steps.labels("verified").observe(since_s)
         for listener in self._used_listeners:
             await listener(mobile, transaction)
         await self._events.publish(topics.sms(transaction))
 
-    async def _settle(self, step: Awaitable[bool]) -> None:
+    async def _settle(self, step: Awaitable[float | None]) -> float | None:
         """Let go of a hold. If Redis cannot hear it the hold lapses by itself, and an account that was made
         refuses, by its unique index, a second one from the same transaction."""
         try:
-            await step
+            return await step
         except StoreUnavailable as fault:
             _log.warning("code.hold_left_to_lapse", why=str(fault))
+            return None
 
     async def _hold(self, mobile: str, purpose: str, transaction: str, sms_code: str) -> str:
         tag = self._tagger.tag(mobile)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from server.clock import Clock
 from server.errors import AppError, StoreUnavailable, wait_s
 from server.logs import get_log
 from server.metrics import Metrics
@@ -13,6 +14,7 @@ from server.tags import Tag, Tagger
 
 _log = get_log(__name__)
 _WORST = ("open", "captcha", "stopped")
+SUSPECTED_S = 600.0
 
 
 class ConversionService:
@@ -27,6 +29,7 @@ class ConversionService:
         metrics: Metrics,
         enforce: bool,
         captcha: bool,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -34,6 +37,8 @@ class ConversionService:
         self._metrics = metrics
         self._mode = "enforce" if enforce else "observe"
         self._captcha = captcha
+        self._clock = clock
+        self._suspected_at = -SUSPECTED_S
 
     async def admit(self, send: Send, *, address: str, dearer: bool, noted: bool = True) -> None:
         """Judge a send, and let it count if it is to be `noted`. AppError `captcha_required` or `sms_limit` if too
@@ -87,7 +92,13 @@ class ConversionService:
     def _groups(self, mobile: str) -> dict[str, Tag]:
         return {"block": self._tagger.tag(f"block:{mobile[:BLOCK_DIGITS]}"), "total": self._tagger.tag("block:all")}
 
+    def suspects(self) -> bool:
+        """Whether a group that this process judged lately had too few verified SMS."""
+        return self._clock.monotonic() - self._suspected_at < SUSPECTED_S
+
     def _tell(self, scope: str, found: Conversion) -> None:
+        if found.state != "open":
+            self._suspected_at = self._clock.monotonic()
         if scope == "total" and found.judged:
             self._metrics.verified.set(found.verified / found.judged)
         if found.news:

@@ -222,7 +222,8 @@ class CourierService:
         for _ in range(RECORD_TRIES):
             try:
                 remembered = [self._receipts.remember(sent, message_id)] if sent.transaction else []
-                await asyncio.gather(*remembered, self._steps.move(sent, status))
+                at_once = status == "delivered"
+                await asyncio.gather(*remembered, self._steps.move(sent, status, at_once=at_once))
                 return
             except StoreUnavailable as fault:
                 _log.warning("sms.not_recorded", job=sent.job, why=str(fault))

@@ -29,7 +29,7 @@ class DeliveryService:
         """Before anything is charged: is there room in line and a provider that may be asked? AppError
         `sms_unavailable` or `busy`. If so and the job never comes, the send is found and failed within 10 s."""
         try:
-            closed_s = await self._jobs.admit(_intent(send), lapse_s=INTENT_LAPSE_S, providers=self._providers)
+            closed_s = await self._jobs.admit(self.intent_of(send), lapse_s=INTENT_LAPSE_S, providers=self._providers)
         except QueueFull:
             raise AppError("busy", retry_after=FULL_RETRY_S) from None
         if closed_s:
@@ -39,7 +39,7 @@ class DeliveryService:
         """Put an accepted send in line for good: after this it survives any process."""
         fields = {"transaction": send.transaction, "mobile": send.mobile, "name": send.name}
         try:
-            await self._jobs.enqueue(send.owner, fields, intent=_intent(send))
+            await self._jobs.enqueue(send.owner, fields, intent=self.intent_of(send))
         except IntentLapsed:
             raise AppError("busy", retry_after=1) from None
         self._metrics.queued.inc()
@@ -48,7 +48,7 @@ class DeliveryService:
     async def withdraw(self, send: Send) -> None:
         """An admitted send that came to nothing."""
         try:
-            await self._jobs.forget_intent(_intent(send))
+            await self._jobs.forget_intent(self.intent_of(send))
         except StoreUnavailable as fault:
             _log.info("intent.left_to_lapse", why=str(fault))
 
@@ -59,6 +59,7 @@ class DeliveryService:
             _log.warning("sms.never_queued", job=owner)
         await self._jobs.forget_intent(intent)
 
-
-def _intent(send: Send) -> str:
-    return f"{send.owner} {send.transaction} {send.name}"
+    @staticmethod
+    def intent_of(send: Send) -> str:
+        """What is noted of a send until its job is in line; `lapse` reads it."""
+        return f"{send.owner} {send.transaction} {send.name}"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from server.caller import Watcher
@@ -18,11 +19,10 @@ _RESYNC_SLICE = 500
 class MobileService:
     """Courtesy answers; the unique index decides when it counts."""
 
-    def __init__(self, *, registry: RegistryStore, events: EventBus, clock: Clock, mode: str, captcha: bool) -> None:
-        """`mode` is UNIQUENESS: open, captcha or off."""
+    def __init__(self, *, registry: RegistryStore, events: EventBus, clock: Clock, mode: Callable[[], str]) -> None:
+        """`mode()` says how the question is answered now: open, captcha or off."""
         self._registry = registry
-        self._needs_captcha = captcha and mode == "captcha"
-        self.tells = mode != "off"
+        self._mode = mode
         self._events = events
         self._tasks = Tasks(clock)
         self._asked: dict[str, asyncio.Future[bool | None]] = {}
@@ -40,9 +40,14 @@ class MobileService:
         """Stop listening."""
         await self._tasks.aclose()
 
+    @property
+    def tells(self) -> bool:
+        """Whether anybody is told if a number is taken."""
+        return self._mode() != "off"
+
     def require_asking(self, *, captcha_passed: bool) -> None:
         """AppError `captcha_required` where each question costs one."""
-        if self._needs_captcha and not captcha_passed:
+        if self._mode() == "captcha" and not captcha_passed:
             raise AppError("captcha_required", purpose="check")
 
     async def told(self, mobile: str) -> bool | None:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from server.clock import Clock
 from server.events import topics
+from server.feed import Feed
 from server.logs import get_log
 from server.metrics import Metrics
 from server.services.outbox import OutboxService
@@ -25,10 +27,14 @@ class Sent:
 class StepService:
     """Moves an SMS on, never back."""
 
-    def __init__(self, *, codes: CodeStore, outbox: OutboxService, metrics: Metrics) -> None:
+    def __init__(
+        self, *, codes: CodeStore, outbox: OutboxService, metrics: Metrics, feed: Feed, clock: Clock
+    ) -> None:
         self._codes = codes
         self._outbox = outbox
         self._metrics = metrics
+        self._feed = feed
+        self._clock = clock
 
     async def fail(self, sent: Sent, reason: str) -> bool:
         """No SMS came of it, and none will: its number may be sent another one at once."""
@@ -43,10 +49,29 @@ class StepService:
             await self._outbox.release(sent.name, sent.job)
         return moved
 
-    async def move(self, sent: Sent, status: str, *, reason: str = "", only_accepted: bool = False) -> bool:
+    async def move(
+        self, sent: Sent, status: str, *, reason: str = "", only_accepted: bool = False, at_once: bool = False
+    ) -> bool:
         """False if this send may no longer speak for its transaction, or said so before. `only_accepted`: only if
-        this very try was the one accepted. A notice has no transaction: nobody watches it."""
-        moved = not sent.transaction or await self._codes.move(
+        this very try was the one accepted; `at_once`: its provider took and delivered it in one answer. A notice has
+        no transaction: nobody watches it."""
+        since_s: float | None = 0.0
+        if sent.transaction:
+            since_s = await self._move(sent, status, reason, only_accepted)
+        if since_s is None:
+            return False
+        self._metrics.sms.labels(sent.provider, status).inc()
+        if sent.transaction and status in ("accepted", "delivered"):
+            for step in ("accepted", "delivered") if at_once else (status,):
+                self._metrics.steps.labels(step).observe(since_s)
+        if status != "sending":
+            _log.info("sms.moved", status=status, job=sent.job, provider=sent.provider, reason=reason)
+        about = {"transaction": sent.transaction, "provider": sent.provider, "reason": reason}
+        self._feed.note(f"sms.{status}", self._clock.now(), **about)
+        return True
+
+    async def _move(self, sent: Sent, status: str, reason: str, only_accepted: bool) -> float | None:
+        return await self._codes.move(
             sent.transaction,
             sent.name,
             sent.job,
@@ -57,8 +82,3 @@ class StepService:
             topic=topics.sms(sent.transaction),
             only_accepted=only_accepted,
         )
-        if moved:
-            self._metrics.sms.labels(sent.provider, status).inc()
-            if status != "sending":
-                _log.info("sms.moved", status=status, job=sent.job, provider=sent.provider, reason=reason)
-        return moved

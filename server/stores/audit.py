@@ -84,6 +84,27 @@ class AuditStore:
             found: list[Entry] = await self._audit.find({"_id": {"$in": [*numbers]}}).to_list(None)
         return found
 
+    async def prepare(self) -> None:
+        """Make the index by which the entries of one account are found."""
+        async with mongo_faults(60):
+            await self._audit.create_index([("user", 1), ("_id", -1)])
+
+    async def page(self, before: int, count: int) -> list[Entry]:
+        """At most `count` entries with numbers below `before` (0: all), the newest first."""
+        if not before:
+            self._head = None if self._doubt is None else self._head  # Others may have written since.
+            before = (await self._find_head())[0] + 1
+        found = await self._some(range(max(1, before - count), before))
+        return sorted(found, key=lambda one: -int(one["_id"]))
+
+    async def of_user(self, user: str, *, before: int, count: int) -> list[Entry]:
+        """As `page`, of one account."""
+        below = {"_id": {"$lt": before}} if before else {}
+        wanted = {"user": {"$eq": user}} | below
+        async with mongo_faults():
+            found: list[Entry] = await self._audit.find(wanted).sort("_id", -1).limit(count).to_list(count)
+        return found
+
     async def all(self) -> AsyncIterator[Entry]:
         """Every entry, in order."""
         number = 0

@@ -62,6 +62,15 @@ class CodeRecord:
         return int(self.fields["expires"]) / 1000
 
 
+@dataclass(frozen=True, slots=True)
+class TracePart:
+    """One thing that became of a transaction: `at` in Unix seconds, `about` what more there is to say."""
+
+    at: float
+    what: str
+    about: str
+
+
 Held = Literal["held", "refused", "counted", "stale"]
 
 
@@ -73,6 +82,10 @@ def new_transaction(tag: Tag) -> str:
 def _slot(transaction: str) -> str | None:
     match = _TRANSACTION.fullmatch(transaction)
     return match[1] if match else None
+
+
+def _seconds(ms: int) -> float | None:
+    return None if ms < 0 else ms / 1000
 
 
 def _record(transaction: str, now_ms: int, next_send_ms: int, flat: list[str]) -> CodeRecord:
@@ -107,7 +120,7 @@ class CodeStore:
         rules = self._rules
         answer: list[Any] = await self._redis.run(
             "issue_code",
-            [*self._keys(transaction, tag.name), *self._wrong(tag, purpose)],
+            [*self._keys(transaction, tag.name), *self._wrong(tag, purpose), *self._traces(transaction, tag.name)],
             "enforce" if rules.enforce else "observe",
             tag.name,
             masked,
@@ -135,7 +148,8 @@ class CodeStore:
     async def undo(self, transaction: str, tag: Tag, owner: str, *, resend: bool, previous: tuple[str, ...]) -> None:
         """Take an accepted send back as if it had not been asked for."""
         kind = "resend" if resend else "new"
-        await self._redis.run("undo_issue", self._keys(transaction, tag.name), owner, kind, *previous)
+        keys = [*self._keys(transaction, tag.name), self._trace(transaction)]
+        await self._redis.run("undo_issue", keys, owner, kind, *previous)
 
     async def get_record(self, transaction: str, name: str | None = None) -> CodeRecord | None:
         """The transaction, or None if it is unknown or over. Who knows the `name` of its number saves a step."""
@@ -160,7 +174,7 @@ class CodeStore:
         rules = self._rules
         verdict: Held = await self._redis.run(
             "hold_code",
-            [self._key(transaction), *self._wrong(tag, purpose)],
+            [self._key(transaction), *self._wrong(tag, purpose), self._trace(transaction)],
             tag.name,
             purpose,
             generation,
@@ -173,10 +187,11 @@ class CodeStore:
         )
         return verdict
 
-    async def finish(self, transaction: str, tag: Tag, purpose: str, hold: str) -> bool:
-        """End a transaction whose code was used; wrong codes of its number and purpose are forgotten."""
-        keys = [self._key(transaction), *self._wrong(tag, purpose)]
-        return bool(await self._redis.run("finish_code", keys, hold, durable=True))
+    async def finish(self, transaction: str, tag: Tag, purpose: str, hold: str) -> float | None:
+        """End a transaction whose code was used; wrong codes of its number and purpose are forgotten. The seconds
+        since its SMS was queued, or None if `hold` was no more the one."""
+        keys = [self._key(transaction), *self._wrong(tag, purpose), self._trace(transaction)]
+        return _seconds(await self._redis.run("finish_code", keys, hold, durable=True))
 
     async def forgive(self, tag: Tag, purpose: str) -> None:
         """Let a number use codes for this purpose again, however many wrong ones there were in a row."""
@@ -198,11 +213,30 @@ class CodeStore:
         provider: str,
         topic: str,
         only_accepted: bool,
-    ) -> bool:
-        """Record a step of the SMS and tell `topic`; False if it came too late to matter (move_sms.lua)."""
-        keys = self._keys(transaction, name)[:2]
+    ) -> float | None:
+        """Record a step of the SMS and tell `topic` (move_sms.lua). The seconds since it was queued, or None if the
+        step came too late to matter."""
+        keys = [*self._keys(transaction, name)[:2], self._trace(transaction)]
         told = (owner, status, attempt, reason, provider, topic, int(only_accepted))
-        return bool(await self._redis.run("move_sms", keys, *told))
+        return _seconds(await self._redis.run("move_sms", keys, *told))
+
+    async def reopen(self, transaction: str, name: str, owner: str, *, topic: str) -> bool:
+        """Let an SMS that failed be sent after all (reopen_sms.lua); False if it is too late for it."""
+        keys = [*self._keys(transaction, name)[:2], self._trace(transaction)]
+        least_ms, interval_ms = int(self._rules.too_late_s * 1000), self._rules.interval_s * 1000
+        return bool(await self._redis.run("reopen_sms", keys, owner, least_ms, interval_ms, topic, durable=True))
+
+    async def trace(self, transaction: str) -> list[TracePart]:
+        """What became of a transaction, the oldest first, for a day; empty if it is unknown."""
+        if _slot(transaction) is None:
+            return []
+        parts = [entry.split("|", 2) for entry in await self._redis.call("LRANGE", self._trace(transaction), 0, -1)]
+        return [TracePart(int(at) / 1000, what, about) for at, what, about in parts]
+
+    async def traced(self, tag: Tag) -> list[str]:
+        """The transactions of a number within a day, the newest first."""
+        key = f"sms:{{{tag.slot}}}:traces:{tag.name}"
+        return list(await self._redis.call("ZREVRANGE", key, 0, -1))
 
     @property
     def _wrong_caps(self) -> tuple[int, int, int]:
@@ -212,6 +246,12 @@ class CodeStore:
     def _wrong(self, tag: Tag, purpose: str) -> list[str]:
         group = f"{{{tag.slot}}}"
         return [f"limit:{group}:wrong:{tag.name}:{purpose}", f"limit:{group}:wrongs:{tag.name}:{purpose}"]
+
+    def _trace(self, transaction: str) -> str:
+        return f"sms:{{{_slot(transaction)}}}:trace:{transaction}"
+
+    def _traces(self, transaction: str, name: str) -> list[str]:
+        return [self._trace(transaction), f"sms:{{{_slot(transaction)}}}:traces:{name}"]
 
     def _key(self, transaction: str) -> str:
         return f"sms:{{{_slot(transaction)}}}:tx:{transaction}"

@@ -59,6 +59,7 @@ class JobStore:
         self._stream = f"{self._keys}:stream"
         self._delayed = f"{self._keys}:delayed"
         self._intents = f"{self._keys}:intents"
+        self._dead = f"{self._keys}:dead"
         self.lease_s = lease_s
         self.consumer = secrets.token_hex(6)
 
@@ -149,7 +150,7 @@ class JobStore:
         return bool(
             await self._redis.run(
                 "finish_job",
-                [self.key(claim.job_id), self._stream, f"{self._keys}:dead"],
+                [self.key(claim.job_id), self._stream, self._dead],
                 _GROUP,
                 self.consumer,
                 claim.entry,
@@ -159,6 +160,24 @@ class JobStore:
                 REMEMBER_DONE_S * 1000,
             )
         )
+
+    async def dead(self, count: int) -> list[dict[str, str]]:
+        """The jobs that were given up, the newest first: `entry at job reason age_ms attempt transaction`."""
+        found: Any = await self._redis.call("XREVRANGE", self._dead, "+", "-", "COUNT", count)
+        return [{"entry": entry, "at": entry.partition("-")[0]} | _flat(fields) for entry, fields in found]
+
+    async def dead_count(self) -> int:
+        """How many were given up and not seen to."""
+        return int(await self._redis.call("XLEN", self._dead))
+
+    async def drop(self, entry: str) -> bool:
+        """Forget a dead job; False if it is not there (any more)."""
+        return bool(await self._redis.call("XDEL", self._dead, entry))
+
+    async def revive(self, job_id: str, entry: str, *, intent: str = "") -> bool:
+        """Put a dead job in line again; False if its record is gone or it is not dead (any more)."""
+        keys = [self.key(job_id), self._stream, self._dead, self._intents]
+        return bool(await self._redis.run("revive_job", keys, job_id, entry, intent, durable=True))
 
     async def hand_back(self, claim: Claim, *, after_s: float = 0) -> None:
         """Put a job back in line, for any process, now or `after_s` from now."""
@@ -197,6 +216,8 @@ def _read_entries(entries: list[Any]) -> list[Claim]:
 
 
 def _job_id(fields: Any) -> str:
-    if isinstance(fields, dict):
-        return str(fields.get("job", ""))
-    return str(dict(zip(fields[::2], fields[1::2], strict=False)).get("job", ""))
+    return str(_flat(fields).get("job", ""))
+
+
+def _flat(fields: Any) -> dict[str, str]:
+    return fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=False))

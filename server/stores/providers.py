@@ -77,8 +77,27 @@ class ProviderStore:
 
     async def breakers(self, names: list[str]) -> dict[str, tuple[bool, float]]:
         """For each provider: is its breaker open, and in how many seconds may it be tried."""
+        found = await self._describe(names)
+        return {name: (bool(is_open), wait / 1000) for name, (is_open, wait, _) in found.items()}
+
+    async def states(self, names: list[str]) -> dict[str, str]:
+        """For each provider: ok, open (its breaker is) or paused (by an operator)."""
+        found = await self._describe(names)
+        return {
+            name: "paused" if paused else "open" if is_open else "ok" for name, (is_open, _, paused) in found.items()
+        }
+
+    async def _describe(self, names: list[str]) -> dict[str, tuple[int, int, int]]:
         found = await self._redis.run("describe_providers", [*map(provider_key, names)])
-        return {name: (bool(is_open), wait / 1000) for name, (is_open, wait) in zip(names, found, strict=True)}
+        return {name: (is_open, wait, paused) for name, (is_open, wait, paused) in zip(names, found, strict=True)}
+
+    async def pause(self, name: str) -> None:
+        """Ask it no more, in any process, until it is resumed."""
+        await self._redis.call("HSET", provider_key(name), "paused", 1)
+
+    async def resume(self, name: str) -> None:
+        """Let it be asked again."""
+        await self._redis.call("HDEL", provider_key(name), "paused")
 
 
 class MessageStore:

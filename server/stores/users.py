@@ -33,8 +33,8 @@ def is_active(user: dict[str, Any]) -> bool:
 
 class UserStore:
     """Users as documents: `_id username mobile password transaction version created_at`, `consent` where it was asked
-    for, and in `profile` what they tell of themselves. `version` counts the changes after which older sessions are no
-    longer good."""
+    for, `role` where they are operators, and in `profile` what they tell of themselves. `version` counts the changes
+    after which older sessions are no longer good."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._users = mongo.db.users
@@ -161,6 +161,21 @@ class UserStore:
                 {"_id": {"$eq": user["_id"]}, "profile": known}, {"$set": {"profile": profile}}
             )
         return bool(done.matched_count)
+
+    async def set_role(self, user_id: str, role: str | None) -> bool:
+        """Make somebody an operator, or no more; False if there is no such account."""
+        step = {"$set": {"role": role}} if role else {"$unset": {"role": ""}}
+        async with mongo_faults(WRITE_TIMEOUT_S):
+            done = await self._users.update_one({"_id": {"$eq": user_id}}, step)
+        return bool(done.matched_count)
+
+    async def page(self, after: str, count: int) -> list[dict[str, Any]]:
+        """At most `count` users in the order of their ids, from the one after `after`."""
+        async with mongo_faults():
+            found: list[dict[str, Any]] = (
+                await self._users.find({"_id": {"$gt": after}}).sort("_id", 1).limit(count).to_list(count)
+            )
+        return found
 
     async def set_password(self, user_id: str, old: str, new: str) -> bool:
         """Replace a stored hash, if it is still `old`."""

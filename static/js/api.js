@@ -26,6 +26,7 @@ const ROUTES = {
   "profile.get": () => get("/user/me/"),
   "profile.update": (data) => ({ method: "PATCH", path: "/user/me/", body: data }),
   "account.delete": (data) => ({ method: "DELETE", path: "/user/me/", body: data }),
+  "admin.ticket": () => post("/admin/ticket/", {}),
   "session.list": () => get("/user/sessions/"),
   "session.end": ({ id }) => ({ method: "DELETE", path: `/user/sessions/${encodeURIComponent(id)}/` }),
   "session.end_others": () => ({ method: "DELETE", path: "/user/sessions/" }),
@@ -33,7 +34,7 @@ const ROUTES = {
   "session.logout": () => post("/user/logout/", {}),
 };
 // These set or read the session cookie, which a websocket cannot.
-const COOKIE_BOUND = new Set(["user.register", "session.login", "session.refresh", "session.logout", "account.delete"]);
+const COOKIE_BOUND = new Set(["user.register", "session.login", "session.refresh", "session.logout", "account.delete", "admin.ticket"]);
 // An answer to GeeTest may be longer than a message of the websocket.
 const LONG = new Set(["captcha.check"]);
 // Asking these twice does no harm, so an answer lost with the connection is asked for again.

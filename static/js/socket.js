@@ -35,9 +35,10 @@ export class PageSocket {
   state = "connecting";
   idle = false;
 
+  /** `path` may be a function that answers with one, asked anew for each connection. */
   constructor(path, { keepAlive = true } = {}) {
     this.#keepAlive = keepAlive;
-    this.#ws = new ReconnectingWebSocket(socketUrl(path), [], {
+    this.#ws = new ReconnectingWebSocket(typeof path === "string" ? socketUrl(path) : async () => socketUrl(await path()), [], {
       maxEnqueuedMessages: 0,
       minReconnectionDelay: 800 + Math.random() * 700,
       maxReconnectionDelay: 15_000,
@@ -65,6 +66,11 @@ export class PageSocket {
   /** Calls `listener(data)` on each pushed message of that type; "state" is the connection's own. */
   on(type, listener) {
     this.#listeners.set(type, [...(this.#listeners.get(type) ?? []), listener]);
+  }
+
+  /** For good. */
+  close() {
+    this.#ws.close();
   }
 
   #emit(type, data) {

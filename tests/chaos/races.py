@@ -204,7 +204,7 @@ async def disable_or_refresh(racers: Racers, place: int) -> str:
     mobile = number(place)
     made = await racers.register(place, mobile)
     _, *others = await asyncio.gather(
-        racers.services.accounts.disable(made.body["id"]),
+        racers.services.accounts.disable(made.body["id"], by="hm_operator"),
         racers.refresh(place, made),
         racers.refresh(place + 1, made),
         racers.login(place + 1, mobile, PASSWORD),

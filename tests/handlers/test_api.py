@@ -270,6 +270,7 @@ ALLOWED = {
     "/dev/inbox": {"GET", "HEAD"},
     "/reset": {"GET", "HEAD"},
     "/me": {"GET", "HEAD"},
+    "/admin": {"GET", "HEAD"},
     "/register/": {"GET"},
     "/reset/": {"GET"},
     "/me/": {"GET"},
@@ -278,7 +279,9 @@ ALLOWED = {
     "/user/reg/": {"GET"},
     "/user/login": {"GET"},
     "/user/login/": {"GET", "POST"},
-    "/user/": {"POST"},
+    "/user/": {"GET", "POST"},
+    "/admin/ticket/": {"POST"},
+    "/admin/audit/": {"GET"},
     "/user/sms/": {"POST"},
     f"/user/sms/{UNKNOWN_TRANSACTION}/": {"GET"},
     f"/user/mobile/{MOBILE}/": {"GET"},
@@ -304,6 +307,7 @@ ALLOWED = {
     "/robots.txt": {"GET", "HEAD"},
     "/favicon.ico": {"GET", "HEAD"},
     "/ws": {"GET"},
+    "/ws/admin": {"GET"},
     "/dev/inbox/ws": {"GET"},
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "FOO")
@@ -559,7 +563,7 @@ async def test_api_10_every_refusal_has_the_one_shape(stack: Stack, rest: RestCl
     for method, path, status, code in (
         ("GET", "/nothing", 404, "not_found"),
         ("GET", "/static/nothing.js", 404, "not_found"),
-        ("GET", "/user/", 405, "method_not_allowed"),
+        ("GET", "/user/password/", 405, "method_not_allowed"),
         ("FOO", "/user/", 405, "method_not_allowed"),
         ("POST", "/user/", 400, "mobile_invalid"),
         ("GET", "/user/mobile/1/", 400, "mobile_invalid"),

@@ -10,6 +10,7 @@ import pytest
 
 from server.audit_events import EVENTS
 from server.errors import StoreUnavailable
+from server.feed import Feed
 from server.services.audit import AuditService, verify
 from server.stores.audit import AuditStore, hash_of
 from server.stores.mongo import Mongo
@@ -132,7 +133,7 @@ async def test_what_cannot_be_written_now_is_written_when_mongo_is_back(stack: S
         return await real(chained, before)
 
     store._insert = failing  # type: ignore[method-assign]
-    audit = AuditService(store=store, metrics=stack.services.metrics, clock=stack.clock)
+    audit = AuditService(store=store, metrics=stack.services.metrics, feed=Feed(), clock=stack.clock)
     await audit.start()
     noting = [asyncio.ensure_future(audit.note("session.opened", user=str(n))) for n in range(3)]
     await asyncio.sleep(0)

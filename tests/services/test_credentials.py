@@ -285,7 +285,7 @@ async def test_a_disabled_account_lets_nobody_in_until_it_is_enabled(stack: Stac
     made = await sign_up(stack)
     page, rest = await signed_in_page(stack, made.body["token"]), stack.rest()
     sent = len(stack.provider.sent)
-    await stack.services.accounts.disable(made.body["id"])
+    await stack.services.accounts.disable(made.body["id"], by="hm_operator")
     assert await seen_off(page) == "disabled"
     assert not await works(stack, made.body["token"])
     assert (await refresh(stack, made)).error["code"] == "token_invalid"
@@ -295,5 +295,5 @@ async def test_a_disabled_account_lets_nobody_in_until_it_is_enabled(stack: Stac
     assert (await rest.post("/user/sms/", {"mobile": MOBILE, "purpose": "login"})).status == 202
     await _worked_off(stack)
     assert len(stack.provider.sent) == sent
-    await stack.services.accounts.enable(made.body["id"])
+    await stack.services.accounts.enable(made.body["id"], by="hm_operator")
     assert (await sign_in(rest)).status == 200

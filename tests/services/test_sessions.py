@@ -15,6 +15,7 @@ from tornado.ioloop import IOLoop
 from server.caller import Caller
 from server.errors import AppError
 from server.events import topics
+from server.feed import Feed
 from server.keys import KeyRing
 from server.services.access_tokens import AccessTokens
 from server.services.audit import AuditService
@@ -244,7 +245,9 @@ async def test_tok_7_while_two_keys_live_the_tokens_of_both_are_good(stack: Stac
         access = AccessTokens(ring=_ring(*names), issuer="urn:test", clock=stack.clock)
         store = SessionStore(stack.redis, topic=topics.SESSIONS)
         users = UserStore(stack.mongo)
-        audit = AuditService(store=AuditStore(stack.mongo), metrics=stack.services.metrics, clock=stack.clock)
+        audit = AuditService(
+            store=AuditStore(stack.mongo), metrics=stack.services.metrics, feed=Feed(), clock=stack.clock
+        )
         return access, SessionService(
             store=store, users=users, audit=audit, access=access, refresh=RefreshTokens(_ring(*names))
         )

@@ -6,8 +6,9 @@
 if redis.call('XLEN', KEYS[1]) + redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then return {'full'} end
 local soonest
 for i = 4, #KEYS do
-  local has = redis.call('HMGET', KEYS[i], 'open', 'probe_at')
+  local has = redis.call('HMGET', KEYS[i], 'open', 'probe_at', 'paused')
   local wait = has[1] and math.max(0, tonumber(has[2]) - now) or 0
+  if has[3] then wait = math.max(wait, PAUSED) end
   soonest = math.min(soonest or wait, wait)
 end
 if soonest and soonest > 0 then return {'closed', soonest} end

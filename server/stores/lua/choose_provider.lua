@@ -7,8 +7,9 @@
 local best, best_wait, soonest
 for i = 2, #KEYS do
   local at = 3 * i - 2
-  local has = redis.call('HMGET', KEYS[i], 'open', 'probe_at', 'tat')
+  local has = redis.call('HMGET', KEYS[i], 'open', 'probe_at', 'tat', 'paused')
   local closed_for = has[1] and math.max(0, tonumber(has[2]) - now) or 0
+  if has[4] then closed_for = math.max(closed_for, PAUSED) end
   local wait = math.max(0, math.ceil((tonumber(has[3] or 0) - now * 1000 - ARGV[at + 2]) / 1000))
   local until_free = math.max(closed_for, wait)
   soonest = math.min(soonest or until_free, until_free)

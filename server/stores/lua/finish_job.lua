@@ -13,7 +13,8 @@ if ARGV[6] == 'dead' then
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then
   redis.call('HSET', KEYS[1], 'status', ARGV[6], 'reason', ARGV[7])
-  redis.call('HDEL', KEYS[1], 'mobile')
+  -- Of one that is dead the number stays as long as its record, so that an operator can have it tried again.
+  if ARGV[6] == 'done' then redis.call('HDEL', KEYS[1], 'mobile') end
   redis.call('PEXPIRE', KEYS[1], ARGV[8])
 end
 return 1

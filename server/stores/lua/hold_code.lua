@@ -1,5 +1,6 @@
 -- Count one try of a code and decide it; a right one is held for this request alone.
 -- KEYS  1 transaction  2 wrong codes of this number and purpose (sorted set by ms)  3 how many of them in a row
+--       4 trace (list)
 -- ARGV  2 mobile name  3 purpose  4 generation the caller compared with  5 '1' if the code was right
 --       6 attempts allowed  7 hold id  8 hold ms  9 most wrong codes in an hour  10 in a day  11 in a row
 -- Returns 'held' | 'refused' (nothing to count) | 'counted' | 'stale' (another generation: compare again, not counted)
@@ -17,6 +18,7 @@ if ARGV[5] ~= '1' then
   redis.call('ZADD', KEYS[2], now, ARGV[7])
   redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -ARGV[10] - 1)
   redis.call('PEXPIRE', KEYS[2], 86400000 + MARGIN)
+  trace(KEYS[4], 'wrong')
   redis.call('INCR', KEYS[3])
   redis.call('PEXPIRE', KEYS[3], 90 * 86400000)
 end

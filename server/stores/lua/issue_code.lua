@@ -1,6 +1,7 @@
 -- Accept one send for a number: interval, caps and transaction in one step.
 -- KEYS  1 transaction (hash)  2 interval (hash: until, owner)  3 sends (sorted set: owner by ms)
 --       4 wrong codes of this number and purpose (sorted set by ms)  5 how many of them in a row
+--       6 trace of the transaction (list)  7 traced transactions of the number (sorted set by ms)
 -- ARGV  2 'enforce'|'observe'  3 mobile name  4 masked mobile  5 purpose  6 nonce  7 key id  8 owner of this send
 --       9 interval ms  10 code life ms  11 same-code threshold ms  12 attempts  13 hourly cap  14 daily cap
 --       15 '1' for a resend  16 locale  17 '1' if its steps are told to nobody
@@ -43,7 +44,12 @@ if not same then
   if now >= tonumber(had.hold_until or 0) then redis.call('HDEL', KEYS[1], 'hold', 'hold_until', 'hold_generation') end
 end
 redis.call('HSET', KEYS[1], 'mobile_name', ARGV[3], 'mobile', ARGV[4], 'purpose', ARGV[5], 'owner', ARGV[8],
-  'seq', (had.seq or 0) + 1, 'status', 'queued', 'attempt', 0, 'reason', '', 'locale', ARGV[16], 'silent', ARGV[17])
+  'seq', (had.seq or 0) + 1, 'status', 'queued', 'attempt', 0, 'reason', '', 'locale', ARGV[16], 'silent', ARGV[17],
+  'queued_at', now)
+trace(KEYS[6], 'queued', ARGV[5])
+redis.call('ZADD', KEYS[7], now, KEYS[1]:match(':tx:(.*)$'))
+redis.call('ZREMRANGEBYRANK', KEYS[7], 0, -21)
+redis.call('PEXPIRE', KEYS[7], DAY)
 redis.call('PEXPIRE', KEYS[1], ARGV[10] + 1800000)
 redis.call('HSET', KEYS[2], 'until', now + ARGV[9], 'owner', ARGV[8])
 redis.call('PEXPIRE', KEYS[2], ARGV[9] + MARGIN)

@@ -1,0 +1,89 @@
+"""The monitor: a picture each second, what happens as it happens, and the operators' operations."""
+
+import dataclasses
+from typing import Any
+
+from marshmallow import Schema
+
+from server.caller import Caller
+from server.errors import AppError, StoreUnavailable
+from server.handlers.base import SocketHandler
+from server.handlers.frames import parse_frame, read_request
+from server.i18n import error_body, localised
+from server.operations import OPERATIONS
+from server.rates import SOCKET_MESSAGES, LocalRate
+from server.schemas.admin import MonitorEvents, MonitorSnapshot, MonitorTick
+from server.schemas.envelope import frame, readable_id
+from server.schemas.events import Closing, SessionEnded, StoreHealth
+
+SESSION_ENDED = 4401
+WRITE_BUFFER_MAX = 256 * 1024
+_PUSHES: dict[str, Schema] = {
+    "monitor.snapshot": MonitorSnapshot(),
+    "monitor.tick": MonitorTick(),
+    "monitor.event": MonitorEvents(),
+    "degraded": StoreHealth(),
+    "server.closing": Closing(),
+    "session.ended": SessionEnded(),
+}
+
+
+class AdminSocket(SocketHandler):
+    """One open monitor. It came in by a ticket; its role is asked for with each message, and once a minute."""
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.who = await self.dispatcher.admit_admin(self.get_query_argument("ticket", ""))
+        self._caller = dataclasses.replace(self.make_caller("websocket"), session=self.who)
+
+    def require_own_origin(self) -> None:
+        """One of our origins; a program has none, and its ticket is enough."""
+        if "Origin" in self.request.headers:
+            super().require_own_origin()
+
+    async def open(self, *args: str, **kwargs: str) -> None:
+        self._messages = LocalRate(SOCKET_MESSAGES, True)
+        self._received = 0
+        self.ws_connection.stream.max_write_buffer_size = WRITE_BUFFER_MAX  # type: ignore[union-attr]
+        self.services.guard.bind(self, self.who)
+        try:
+            snapshot = await self.services.monitor.open(self)
+            snapshot |= {"username": self.who.username, "role": await self.services.admins.role_of(self.who)}
+        except StoreUnavailable:
+            self.close(1013, "try again later")
+            return
+        self.push("monitor.snapshot", snapshot)
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Exactly one answer to each message."""
+        self._received += 1
+        caller = dataclasses.replace(self._caller, request_id=f"{self.request_id}.{self._received}")
+        frame_id: int | str | None = None
+        try:
+            raw = parse_frame(message) if isinstance(message, str) else None
+            frame_id = readable_id(raw or {})
+            self._messages.charge()
+            kind, data = await self._answer(read_request(raw), caller)
+        except AppError as fault:
+            kind, data = "error", error_body(fault, caller.locale, caller.request_id)
+        self.send_frame(frame(kind, frame_id, data))
+
+    async def _answer(self, request: dict[str, Any], caller: Caller) -> tuple[str, dict[str, Any]]:
+        operation = OPERATIONS.get(request["type"])
+        if operation is None or (operation.socket != "admin" and operation.name != "ping"):
+            raise AppError("message_unknown")
+        reply = await self.dispatcher.run(operation, caller, request["data"])
+        return operation.reply, localised(reply.data, caller.locale)
+
+    def push(self, kind: str, data: dict[str, Any]) -> None:
+        """Send what nobody asked for."""
+        self.send_frame(frame(kind, None, localised(_PUSHES[kind].dump(data), self._caller.locale)))
+
+    def session_ended(self, reason: str) -> None:
+        """Told, then sent away."""
+        self.push("session.ended", {"reason": reason})
+        self.close(SESSION_ENDED, "session ended")
+
+    def on_close(self) -> None:
+        self.services.monitor.forget(self)
+        self.services.guard.unbind(self)

@@ -1,0 +1,344 @@
+"""The operators' picture of now: one beat a second in each process, one picture a second for each who looks."""
+
+import os
+import platform
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from server.caller import Identity
+from server.clock import Clock
+from server.errors import AppError, StoreUnavailable
+from server.events import START_PATIENCE_S, EventBus, topics
+from server.feed import Feed
+from server.logs import get_log
+from server.metrics import Metrics
+from server.services.admins import AdminService
+from server.services.alerts import AlertService
+from server.services.controls import ControlService
+from server.services.health import HealthService
+from server.services.lag import LagService
+from server.services.tally import Tally, describe, value_of
+from server.stores.jobs import JobStore
+from server.stores.monitor import FINE_S, RANGES, SILENT_MS, Beat, Counts, MonitorStore
+from server.stores.providers import ProviderStore
+from server.tasks import Tasks
+
+_log = get_log(__name__)
+BEAT_S = 1
+RECHECK_S = 60
+# A process may be a beat behind, so a bucket is read when all have told what belongs to it.
+_SETTLED_S = 2.5
+_EVENTS_MAX = 200
+_FIRST = "15m"
+
+
+class Viewer(Protocol):
+    """An open monitor."""
+
+    who: Identity
+
+    def push(self, kind: str, data: dict[str, Any]) -> None:
+        """Send what nobody asked for; never blocks, never raises."""
+
+    def session_ended(self, reason: str) -> None:
+        """Tell it that it may not look any more, and close it."""
+
+
+class MonitorService:
+    """Counts lie in Redis by time, so the picture outlives a reload and a restart, and is the same wherever one
+    looks. What it costs does not depend on the traffic."""
+
+    def __init__(
+        self,
+        *,
+        store: MonitorStore,
+        admins: AdminService,
+        controls: ControlService,
+        alerts: AlertService,
+        health: HealthService,
+        lag: LagService,
+        providers: ProviderStore,
+        names: list[str],
+        jobs: JobStore,
+        feed: Feed,
+        events: EventBus,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._admins = admins
+        self._controls = controls
+        self._alerts = alerts
+        self._health = health
+        self._lag = lag
+        self._providers = providers
+        self._names = names
+        self._jobs = jobs
+        self._feed = feed
+        self._events = events
+        self._metrics = metrics
+        self._clock = clock
+        self._tasks = Tasks(clock)
+        self._tally = Tally(metrics)
+        self.process = secrets.token_hex(4)
+        self._started_at = clock.now()
+        self._viewers: set[Viewer] = set()
+        self._happened: list[dict[str, Any]] = []
+        self._more = 0
+        self._untold: Counts = {}
+        self._ahead: float | None = None  # what to add to our monotonic clock to have Redis' time
+        self._beat_at = clock.monotonic()
+        self._cpu_at = time.process_time()
+        self._standing: dict[str, int] = {}
+        self._last: Beat | None = None
+        self._quarter: deque[Counts] = deque(maxlen=RANGES[_FIRST].points)
+        self._read_to = 0
+        self._drain: Callable[[], object] = lambda: None
+        self._on_alert: Callable[[str, bool], object] = lambda name, raised: None
+
+    async def start(self) -> None:
+        """Begin to beat."""
+        for topic, heard in (
+            (topics.FEED, self._on_feed),
+            (topics.PROCESSES, self._on_order),
+            (topics.ADMINS, self._on_roles),
+        ):
+            await self._events.subscribe(topic, heard, patience_s=START_PATIENCE_S)
+        self._standing = await self._store.alerts()
+        await self._beat()
+        self._tasks.keep("monitor.beat", self._beat, every_s=BEAT_S)
+        self._tasks.keep("monitor.recheck", self._recheck_later, every_s=RECHECK_S)
+
+    async def aclose(self) -> None:
+        """Stop beating; what was counted last is told."""
+        await self._tasks.aclose()
+        try:
+            await self._tell_store(self._record(1.0, {}))
+            await self._store.leave(self.process)
+        except StoreUnavailable:
+            pass  # It is forgotten by itself.
+
+    def on_drain(self, drain: Callable[[], object]) -> None:
+        """Call `drain` when an operator wants this process to end."""
+        self._drain = drain
+
+    def on_alert(self, listener: Callable[[str, bool], object]) -> None:
+        """Call `listener(name, raised)` for each alert that this process is the first to raise or to clear."""
+        self._on_alert = listener
+
+    async def open(self, viewer: Viewer) -> dict[str, Any]:
+        """The snapshot; from now on `viewer` gets a picture each second."""
+        series = await self.series(_FIRST)
+        picture = await self._picture(self._look())
+        self._viewers.add(viewer)
+        self._feed.wanted = True
+        return picture | {"process": self.process, "series": series, "blocks": self._controls.blocks()}
+
+    def forget(self, viewer: Viewer) -> None:
+        """It has left."""
+        self._viewers.discard(viewer)
+
+    async def series(self, name: str) -> dict[str, Any]:
+        """One of RANGES until now: `{range, step_s, points: [{at, …}]}`."""
+        now = self._now()
+        found = await self._store.series(name, now=now)
+        if name == _FIRST:
+            settled = int((now - _SETTLED_S) // FINE_S)
+            self._quarter.extend(counts for at, counts in found if at // FINE_S < settled)
+            self._read_to = settled
+        points = [{"at": at} | describe(counts) for at, counts in found]
+        return {"range": name, "step_s": RANGES[name].step_s, "points": points}
+
+    async def order_drain(self, process: str) -> None:
+        """Have a process finish its work and stop; AppError `not_found`."""
+        if process not in self._look().processes:
+            raise AppError("not_found")
+        await self._events.publish(topics.PROCESSES, drain=process)
+
+    async def recheck(self) -> None:
+        """Send away whoever may not look any more (WS-2 in docs/security.md)."""
+        for viewer in [*self._viewers]:
+            try:
+                await self._admins.require(viewer.who, "viewer")
+            except AppError:
+                viewer.session_ended("role_removed")
+            except StoreUnavailable:
+                pass  # Not known; whatever they ask for meanwhile is refused.
+
+    async def _recheck_later(self) -> None:
+        await self._clock.sleep(RECHECK_S)
+        await self.recheck()
+
+    def _on_feed(self, _: str, data: dict[str, Any]) -> None:
+        if not self._viewers:
+            return
+        room = max(0, _EVENTS_MAX - len(self._happened))
+        self._happened += data["events"][:room]
+        self._more += data["more"] + max(0, len(data["events"]) - room)
+
+    def _on_roles(self, _: str, __: dict[str, Any]) -> None:
+        self._tasks.start(self.recheck())
+
+    def _on_order(self, _: str, data: dict[str, Any]) -> None:
+        if data.get("drain") == self.process:
+            _log.warning("process.drained")
+            self._drain()
+
+    async def _beat(self) -> None:
+        """Also without Redis: then the viewers of this process are told at least that."""
+        now = self._clock.monotonic()
+        elapsed_s, self._beat_at = max(0.001, now - self._beat_at), now
+        counts = self._tally.take()
+        for name, count in counts.items():
+            self._untold[name] = self._untold.get(name, 0) + count
+        try:
+            states = await self._providers.states(self._names)
+            lag_ms = self._lag.worst_ms()
+            record = self._record(elapsed_s, counts) | {
+                "lag_ms": lag_ms,
+                "alerts": self._alerts.standing(lag_ms=lag_ms, providers=states),
+            }
+            beat = await self._tell_store(record)
+            await self._tell_events(beat)
+            await self._judge_alerts(beat)
+            if self._viewers:
+                self._show(await self._picture(beat, states))
+        except StoreUnavailable:
+            for viewer in [*self._viewers]:
+                viewer.push("degraded", {"what": "redis"})
+
+    async def _tell_store(self, record: dict[str, Any]) -> Beat:
+        counts, self._untold = self._untold, {}
+        try:
+            beat = await self._store.beat(self.process, record, counts, now=self._now(), watching=bool(self._viewers))
+        except BaseException:
+            self._untold = counts  # Nothing else counts meanwhile: beats follow each other.
+            raise
+        self._ahead, self._last = beat.now - self._clock.monotonic(), beat
+        return beat
+
+    async def _tell_events(self, beat: Beat) -> None:
+        self._feed.wanted = beat.watched
+        events, more = self._feed.take()
+        if events or more:
+            await self._events.publish(topics.FEED, events=events, more=more)
+
+    async def _judge_alerts(self, beat: Beat) -> None:
+        """An alert stands while any process says so; of all that see it come or go, the first tells."""
+        standing = {str(name) for record in beat.processes.values() for name in _listed(record.get("alerts"))}
+        for name in standing - self._standing.keys():
+            if await self._store.raise_alert(name, beat.now):
+                self._announce(name, raised=True)
+        for name in self._standing.keys() - standing:
+            if await self._store.clear_alert(name):
+                self._announce(name, raised=False)
+        if standing != self._standing.keys():
+            self._standing = await self._store.alerts()
+            for name in standing ^ self._standing.keys():
+                self._standing.pop(name, None)
+
+    def _announce(self, name: str, *, raised: bool) -> None:
+        (_log.warning if raised else _log.info)("alert.raised" if raised else "alert.cleared", alert=name)
+        self._metrics.alerts.labels(name).set(int(raised))
+        self._feed.note("alert.raised" if raised else "alert.cleared", self._clock.now(), alert=name)
+        self._on_alert(name, raised)
+
+    def _record(self, elapsed_s: float, counts: Counts) -> dict[str, Any]:
+        """What others learn of this process."""
+        cpu = time.process_time()
+        used, self._cpu_at = cpu - self._cpu_at, cpu
+        return {
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "started_at": round(self._started_at, 3),
+            "draining": self._health.draining,
+            "pages": round(value_of(self._metrics.pages)),
+            "cpu": round(used / elapsed_s, 3),
+            "checks_s": round(counts.get("checks", 0) / elapsed_s, 1),
+            "sends_min": self._tally.last_minute("sends"),
+            "registrations_min": self._tally.last_minute("registrations"),
+            "logins_min": self._tally.last_minute("logins"),
+            "stores": self._stores(),
+            "queue": self._queue(),
+            "budget": round(value_of(self._metrics.budget), 4),
+        }
+
+    def _queue(self) -> dict[str, float]:
+        jobs = {state: value_of(self._metrics.jobs, state=state) for state in ("waiting", "delayed", "working")}
+        return jobs | {"oldest_s": round(value_of(self._metrics.oldest), 1)}
+
+    def _stores(self) -> dict[str, bool]:
+        degraded = self._health.degraded()
+        return {name: name not in degraded for name in ("redis", "mongo")}
+
+    def _look(self) -> Beat:
+        """As told a second ago at most."""
+        if self._last is None or self._clock.monotonic() - self._beat_at > SILENT_MS / 1000:
+            raise StoreUnavailable("redis", "no beat")
+        return self._last
+
+    async def _picture(self, beat: Beat, states: dict[str, str] | None = None) -> dict[str, Any]:
+        """What a viewer sees; `point` is there whenever a bucket is complete."""
+        records = beat.processes
+        shown: dict[str, Any] = {name: _total(records, name) for name in _SUMMED}
+        states = states if states is not None else await self._providers.states(self._names)
+        return shown | {
+            "server_now": round(beat.now, 3),
+            "lag_ms": max((_number(record, "lag_ms") for record in records.values()), default=0.0),
+            "budget": max((_number(record, "budget") for record in records.values()), default=0.0),
+            "stores": self._stores(),
+            "queue": self._queue(),
+            "processes": [{"id": name} | record for name, record in sorted(records.items())],
+            "providers": states,
+            "uniqueness": self._controls.uniqueness,
+            "blocks_count": len(self._controls.blocks()),
+            "dead": await self._jobs.dead_count(),
+            "alerts": [{"name": name, "since": since} for name, since in sorted(self._standing.items())],
+            **await self._next_point(beat.now),
+        }
+
+    async def _next_point(self, now: float) -> dict[str, Any]:
+        """The bucket that has become complete since the last look, and what the last quarter of an hour comes to."""
+        settled = int((now - _SETTLED_S) // FINE_S)
+        point: dict[str, Any] = {}
+        if settled > self._read_to:
+            begin = max(self._read_to, settled - RANGES[_FIRST].points)
+            self._quarter.extend(await self._store.fine(begin, settled))
+            self._read_to = settled
+            point = {"point": {"at": (settled - 1) * FINE_S} | describe(self._quarter[-1])}
+        total: Counts = {}
+        for counts in self._quarter:
+            for name, count in counts.items():
+                total[name] = total.get(name, 0) + count
+        return point | {"quarter": describe(total)}
+
+    def _show(self, picture: dict[str, Any]) -> None:
+        happened, more = self._happened, self._more
+        self._happened, self._more = [], 0
+        for viewer in [*self._viewers]:
+            if happened or more:
+                viewer.push("monitor.event", {"events": happened, "more": more})
+            viewer.push("monitor.tick", picture)
+
+    def _now(self) -> float:
+        """Redis' time, as far as the last beat told; before the first, this host's."""
+        return self._clock.now() if self._ahead is None else self._clock.monotonic() + self._ahead
+
+
+_SUMMED = ("pages", "checks_s", "sends_min", "registrations_min", "logins_min")
+
+
+def _number(record: dict[str, object], name: str) -> float:
+    value = record.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _total(records: dict[str, dict[str, object]], name: str) -> float:
+    return round(sum(_number(record, name) for record in records.values()), 1)
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

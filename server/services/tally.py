@@ -1,0 +1,119 @@
+"""What this process did, read from its own metrics: so the monitor and Prometheus can never disagree."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from server.metrics import STEP_BUCKETS, Metrics
+
+MINUTE = 60
+STEPS = ("accepted", "delivered", "verified")
+Counts = dict[str, int]
+
+
+class Tally:
+    """Names: `checks logins registrations sends`, `sms|<provider>|<status>`, `call|<provider>|<outcome>`,
+    `no|<code of a refusal>`, and of each of STEPS how many took at most so long: `step|<step>|<seconds>`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._last: dict[str, float] = dict(self._read())
+        self._minute: deque[Counts] = deque(maxlen=MINUTE)
+
+    def take(self) -> Counts:
+        """What was done since this was last asked; nothing that did not change is in it."""
+        now: dict[str, float] = {}
+        for name, value in self._read():
+            now[name] = now.get(name, 0) + value
+        counts = {name: round(value - self._last.get(name, 0)) for name, value in now.items()}
+        self._last = now
+        changed = {name: count for name, count in counts.items() if count > 0}
+        self._minute.append(changed)
+        return changed
+
+    def last_minute(self, name: str) -> int:
+        """How often within the last MINUTE takes."""
+        return sum(counts.get(name, 0) for counts in self._minute)
+
+    def _read(self) -> Iterator[tuple[str, float]]:
+        metrics = self._metrics
+        for labels, value in _samples(metrics.operations, "_total"):
+            operation, outcome = labels["operation"], labels["outcome"]
+            if operation == "mobile.check":
+                yield "checks", value
+            if outcome == "ok" and operation in _DONE:
+                yield _DONE[operation], value
+            if outcome != "ok":
+                yield f"no|{outcome}", value
+        for _, value in _samples(metrics.queued, "_total"):
+            yield "sends", value
+        for labels, value in _samples(metrics.sms, "_total"):
+            yield f"sms|{labels['provider']}|{labels['status']}", value
+        for labels, value in _samples(metrics.outcomes, "_total"):
+            yield f"call|{labels['provider']}|{labels['outcome']}", value
+        for labels, value in _samples(metrics.steps, "_bucket"):
+            yield f"step|{labels['step']}|{labels['le']}", value
+
+
+_DONE = {"user.register": "registrations", "session.login": "logins"}
+
+
+def _samples(collector: Any, suffix: str) -> Iterator[tuple[dict[str, str], float]]:
+    for family in collector.collect():
+        for sample in family.samples:
+            if sample.name.endswith(suffix):
+                yield sample.labels, sample.value
+
+
+def value_of(gauge: Any, **labels: str) -> float:
+    """A gauge as it stands."""
+    return next((value for has, value in _samples(gauge, "") if labels.items() <= has.items()), 0.0)
+
+
+def describe(counts: Counts) -> dict[str, Any]:
+    """Counts as a chart or a table takes them; of what did not happen there is nothing."""
+    found = {
+        "checks": counts.get("checks", 0),
+        "logins": counts.get("logins", 0),
+        "registrations": counts.get("registrations", 0),
+        "sends": counts.get("sends", 0),
+        "sms": _nested(counts, "sms"),
+        "calls": _nested(counts, "call"),
+        "refusals": {name.removeprefix("no|"): count for name, count in counts.items() if name.startswith("no|")},
+        "steps": {step: _step(counts, step) for step in STEPS if f"step|{step}|+Inf" in counts},
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _nested(counts: Counts, family: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for name, count in counts.items():
+        kind, _, rest = name.partition("|")
+        if kind == family:
+            provider, _, what = rest.partition("|")
+            found.setdefault(provider, {})[what] = count
+    return found
+
+
+def _step(counts: Counts, step: str) -> dict[str, Any]:
+    """How many came so far, and after how many seconds half and 95 % of them had."""
+    total = counts.get(f"step|{step}|+Inf", 0)
+    return {
+        "count": total,
+        "p50": _percentile(counts, step, total, 0.5),
+        "p95": _percentile(counts, step, total, 0.95),
+    }
+
+
+def _percentile(counts: Counts, step: str, total: int, share: float) -> float | None:
+    """Within a bucket the values are taken to lie evenly, as Prometheus does it; beyond the last, its bound."""
+    if not total:
+        return None
+    below, before = 0.0, 0
+    for bound in STEP_BUCKETS:
+        upto = counts.get(f"step|{step}|{float(bound)}", 0)
+        if upto >= total * share:
+            within = (total * share - before) / max(1, upto - before)
+            return round(below + (bound - below) * within, 3)
+        below, before = float(bound), upto
+    return float(STEP_BUCKETS[-1])
