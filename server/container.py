@@ -324,6 +324,7 @@ async def open_services(
         lag = LagService(metrics=metrics, clock=clock)
         monitor = MonitorService(
             store=MonitorStore(redis),
+            audit=audit_store,
             admins=admins,
             controls=controls,
             alerts=AlertService(health=health, conversion=conversion, metrics=metrics, clock=clock),

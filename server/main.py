@@ -67,6 +67,7 @@ async def serve(settings: Settings) -> int:
     ):
         pages = OpenSockets()
         services.health.on_change(pages.broadcast)
+        services.monitor.on_drain(stop.set)
         dispatcher = Dispatcher(services, rules_of(settings))
         app = make_app(dispatcher, make_edge(settings, port), settings, pages)
         server = HTTPServer(app, **SERVER_OPTIONS)
@@ -122,6 +123,7 @@ async def _drain(server: HTTPServer, dispatcher: Dispatcher, pages: OpenSockets)
     server.stop()
     dispatcher.services.polls.end()
     pages.announce_end()
+    dispatcher.services.monitor.end()
     try:
         async with asyncio.timeout(DRAIN_S):
             await dispatcher.idle()

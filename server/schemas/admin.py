@@ -297,6 +297,24 @@ class BlocksListed(StrictSchema):
     blocks = fields.Nested(Block, many=True)
 
 
+class FeedEvent(StrictSchema):
+    """One thing that happened. Which of the fields are there depends on its `kind`."""
+
+    kind = fields.String()
+    at = fields.Float()
+    user = fields.String()
+    mobile = fields.String()
+    transaction = fields.String()
+    provider = fields.String()
+    reason = fields.String()
+    operation = fields.String()
+    code = fields.String()
+    address = fields.String()
+    alert = fields.String()
+    by = fields.String()
+    about = fields.String()
+
+
 class QueueFigures(StrictSchema):
     """SMS jobs of the whole service."""
 
@@ -360,24 +378,7 @@ class MonitorSnapshot(MonitorTick):
     role = fields.String()
     series = fields.Nested(SeriesShown)
     blocks = fields.Nested(Block, many=True)
-
-
-class FeedEvent(StrictSchema):
-    """One thing that happened. Which of the fields are there depends on its `kind`."""
-
-    kind = fields.String()
-    at = fields.Float()
-    user = fields.String()
-    mobile = fields.String()
-    transaction = fields.String()
-    provider = fields.String()
-    reason = fields.String()
-    operation = fields.String()
-    code = fields.String()
-    address = fields.String()
-    alert = fields.String()
-    by = fields.String()
-    about = fields.String()
+    events = fields.Nested(FeedEvent, many=True)
 
 
 class MonitorEvents(StrictSchema):

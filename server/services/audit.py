@@ -85,10 +85,8 @@ class AuditService:
 
     def _tell(self, entry: Entry) -> None:
         """Operators who watch see it at once."""
-        details = dict(entry["details"])
-        by = details.pop("by", "")
-        about = " ".join(details.values())
-        self._feed.note(entry["event"], entry["at"], user=entry["user"], mobile=entry["mobile"], about=about, by=by)
+        event = event_of(entry)
+        self._feed.note(event.pop("kind"), event.pop("at"), **event)
 
     def _entry(
         self, event: str, user: str, caller: Caller | None, mobile: str, session: str, details: dict[str, str]
@@ -129,6 +127,14 @@ class AuditService:
         if self._head and self._head != self._told:
             self._told = self._head
             _log.info("audit.head", number=self._head[0], hash=self._head[1])
+
+
+def event_of(entry: Entry) -> dict[str, Any]:
+    """An entry as operators see it among what happens."""
+    details = dict(entry["details"])
+    by = details.pop("by", "")
+    whose = {"user": entry["user"], "mobile": entry["mobile"], "about": " ".join(details.values()), "by": by}
+    return {"kind": entry["event"], "at": entry["at"]} | whose
 
 
 async def verify(store: AuditStore, head: tuple[int, str] | None = None) -> tuple[int, str]:

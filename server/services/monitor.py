@@ -2,6 +2,7 @@
 
 import os
 import platform
+import random
 import secrets
 import time
 from collections import deque
@@ -17,10 +18,12 @@ from server.logs import get_log
 from server.metrics import Metrics
 from server.services.admins import AdminService
 from server.services.alerts import AlertService
+from server.services.audit import event_of
 from server.services.controls import ControlService
 from server.services.health import HealthService
 from server.services.lag import LagService
 from server.services.tally import Tally, describe, value_of
+from server.stores.audit import AuditStore
 from server.stores.jobs import JobStore
 from server.stores.monitor import FINE_S, RANGES, SILENT_MS, Beat, Counts, MonitorStore
 from server.stores.providers import ProviderStore
@@ -33,6 +36,7 @@ RECHECK_S = 60
 _SETTLED_S = 2.5
 _EVENTS_MAX = 200
 _FIRST = "15m"
+RECENT = 30
 
 
 class Viewer(Protocol):
@@ -42,6 +46,9 @@ class Viewer(Protocol):
 
     def push(self, kind: str, data: dict[str, Any]) -> None:
         """Send what nobody asked for; never blocks, never raises."""
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Send it away."""
 
     def session_ended(self, reason: str) -> None:
         """Tell it that it may not look any more, and close it."""
@@ -55,6 +62,7 @@ class MonitorService:
         self,
         *,
         store: MonitorStore,
+        audit: AuditStore,
         admins: AdminService,
         controls: ControlService,
         alerts: AlertService,
@@ -69,6 +77,7 @@ class MonitorService:
         clock: Clock,
     ) -> None:
         self._store = store
+        self._audit = audit
         self._admins = admins
         self._controls = controls
         self._alerts = alerts
@@ -121,6 +130,12 @@ class MonitorService:
         except StoreUnavailable:
             pass  # It is forgotten by itself.
 
+    def end(self) -> None:
+        """This process will be gone: whoever looks is to come back, and meets another."""
+        for viewer in [*self._viewers]:
+            viewer.push("server.closing", {"retry_after": random.randint(1, 5)})  # noqa: S311 (jitter)
+            viewer.close(1001, "going away")
+
     def on_drain(self, drain: Callable[[], object]) -> None:
         """Call `drain` when an operator wants this process to end."""
         self._drain = drain
@@ -135,7 +150,12 @@ class MonitorService:
         picture = await self._picture(self._look())
         self._viewers.add(viewer)
         self._feed.wanted = True
-        return picture | {"process": self.process, "series": series, "blocks": self._controls.blocks()}
+        return picture | {
+            "process": self.process,
+            "series": series,
+            "blocks": self._controls.blocks(),
+            "events": [event_of(entry) for entry in reversed(await self._audit.page(0, RECENT))],
+        }
 
     def forget(self, viewer: Viewer) -> None:
         """It has left."""

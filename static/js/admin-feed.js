@@ -20,6 +20,12 @@ export class Feed {
     byId("feed-pause").addEventListener("click", () => this.#onPause());
   }
 
+  /** What had happened before; the oldest first. */
+  start(events) {
+    this.#events = events.toReversed();
+    this.#draw();
+  }
+
   add(events, more) {
     this.#more += more;
     if (this.#paused) {

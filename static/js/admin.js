@@ -51,6 +51,7 @@ function onSnapshot(snapshot) {
   document.body.dataset.role = snapshot.role;
   acts.start(snapshot);
   charts.show(snapshot.series);
+  feed.start(snapshot.events);
   onTick(snapshot);
 }
 

@@ -88,10 +88,10 @@ function onReveal(button, input) {
 
 /** While `work` runs the button says so and a second press does nothing. */
 export async function busyWhile(button, work) {
-  if (button.getAttribute("aria-busy") === "true") return;
+  if (button.getAttribute("aria-busy") === "true") return undefined;
   button.setAttribute("aria-busy", "true");
   try {
-    await work();
+    return await work();
   } finally {
     button.removeAttribute("aria-busy");
   }

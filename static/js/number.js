@@ -5,6 +5,9 @@ import { byId, setVerdict } from "./fields.js";
 import { canonical, hasPrefix, judge } from "./mobile.js";
 import { announce, t, waitText } from "./texts.js";
 
+// To wait a little helps with none of these.
+const FINAL = new Set(["mobile_invalid", "number_blocked", "address_blocked"]);
+
 export class NumberField {
   #asking = null;
   #again = null;
@@ -103,7 +106,7 @@ export class NumberField {
 
   #onRefused(mobile, refusal) {
     if (mobile !== this.mobile) return;
-    if (refusal.code === "mobile_invalid") return this.#show("invalid", refusal.message);
+    if (FINAL.has(refusal.code)) return this.#show("invalid", refusal.message);
     const wait = refusal.params?.retry_after;
     const text = wait ? t("page.mobile_wait", { wait: waitText(wait) }) : refusal.message;
     this.#show("unknown", text);

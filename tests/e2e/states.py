@@ -227,6 +227,30 @@ async def me_with_errors(visitor: Visitor, stack: Stack, query: str) -> None:
     await expect(page.locator("#description-verdict")).to_have_attribute("data-state", "invalid")
 
 
+async def admin(visitor: Visitor, stack: Stack, query: str) -> None:
+    """An operator's monitor, with an account looked up, a block, an SMS that was given up and an alert."""
+    await home_signed_in(visitor, stack, query)
+    await stack.services.admins.grant(MOBILE, "operator")
+    await stack.services.controls.block("prefix", "1541234", 60, by="hm_operator")
+    for _ in range(20):
+        await stack.breakers.note("none", "scripted", "bad")
+    page = visitor.page
+    await visitor.open("/admin" + query)
+    await expect(page.locator("#alerts li")).to_have_count(1)
+    await page.locator("#lookup").fill(MOBILE)
+    await page.locator("#lookup-submit").click()
+    await expect(page.locator("#found section")).to_have_count(2)
+    await expect(page.locator("#blocks li")).to_have_count(1)
+
+
+async def admin_denied(visitor: Visitor, stack: Stack, query: str) -> None:
+    """Signed in, but no operator."""
+    visitor.expects("403 /admin/ticket/")
+    await home_signed_in(visitor, stack, query)
+    await visitor.open("/admin" + query)
+    await expect(visitor.page.locator("#denied")).to_be_visible()
+
+
 async def error_page(visitor: Visitor, stack: Stack, query: str) -> None:
     """An address that is not ours."""
     visitor.expects("404 /nowhere")
@@ -264,6 +288,8 @@ STATES: tuple[Reach, ...] = (
     reset_done,
     me,
     me_with_errors,
+    admin,
+    admin_denied,
     error_page,
     inbox,
 )

@@ -274,6 +274,7 @@ ALLOWED = {
     "/register/": {"GET"},
     "/reset/": {"GET"},
     "/me/": {"GET"},
+    "/admin/": {"GET"},
     "/login/": {"GET"},
     "/user/reg": {"GET"},
     "/user/reg/": {"GET"},
