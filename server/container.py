@@ -13,6 +13,7 @@ from server.embedded import EmbeddedStores
 from server.errors import StoreTooOld, StoreUnavailable
 from server.events import EventBus, topics
 from server.feed import Feed
+from server.hooks import Hooks
 from server.http import HttpClient
 from server.jobs import Outside, Worker
 from server.keys import KeyFault
@@ -64,6 +65,7 @@ from server.services.sending import SendService
 from server.services.sessions import SessionService
 from server.services.steps import StepService
 from server.settings import SANDBOXES, SECRETS, Settings, SettingsFault
+from server.signing import read_secret
 from server.sms.http import VendorHttp
 from server.sms.options import OptionFault
 from server.sms.provider import Receipt, SmsProvider
@@ -321,6 +323,16 @@ async def open_services(
         admins = AdminService(
             users=users, tickets=TicketStore(redis, life_s=TICKET_S), guard=guard, audit=audit, events=events
         )
+        hook_http = HttpClient()
+        stack.push_async_callback(hook_http.aclose)
+        hooks = Hooks(
+            jobs=JobStore(redis, queue="hooks"),
+            http=hook_http,
+            url=settings.notify_url,
+            key=read_secret(settings.notify_secret) if settings.notify_url else b"",
+            clock=clock,
+            metrics=metrics,
+        )
         lag = LagService(metrics=metrics, clock=clock)
         monitor = MonitorService(
             store=MonitorStore(redis),
@@ -337,6 +349,7 @@ async def open_services(
             events=events,
             metrics=metrics,
             clock=clock,
+            tell=hooks.tell,
         )
         services = Services(
             accounts=AccountService(
@@ -348,6 +361,7 @@ async def open_services(
                 events=events,
                 clock=clock,
                 audit=audit,
+                tell=hooks.tell,
             ),
             admins=admins,
             audit=audit,
@@ -412,7 +426,7 @@ async def open_services(
         )
         stack.push_async_callback(members.aclose)
         await _join(members)
-        for running in (controls, lag, courier, worker, countdowns, mobiles, guard, rooms, health, monitor):
+        for running in (controls, lag, hooks, courier, worker, countdowns, mobiles, guard, rooms, health, monitor):
             await running.start()
             stack.push_async_callback(running.aclose)
         if services.inbox and services.sandbox:

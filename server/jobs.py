@@ -6,11 +6,11 @@ A job is handed out at least once, so what it does must bear being done again.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Protocol
 
 from server.clock import Clock
 from server.errors import StoreUnavailable
 from server.logs import get_log
-from server.metrics import Metrics
 from server.stores.jobs import Claim, JobStore
 from server.tasks import Tasks
 
@@ -29,6 +29,16 @@ class JobDelayed(Exception):
     def __init__(self, wait_s: float) -> None:
         super().__init__(f"in {wait_s:.1f} s")
         self.wait_s = wait_s
+
+
+class QueueMeter(Protocol):
+    """Where the figures of a queue go."""
+
+    def show_queue(self, waiting: int, delayed: int, working: int, oldest_s: float) -> None:
+        """The queue as it stands, the same in every process."""
+
+    def note_dead(self, reason: str) -> None:
+        """A job was given up."""
 
 
 class Outside:
@@ -59,7 +69,7 @@ class Worker:
         lapsed: Callable[[str], Awaitable[None]],
         outside: Outside,
         clock: Clock,
-        metrics: Metrics,
+        metrics: QueueMeter,
         concurrency: int = 256,
         busy_max: int = 32,
         max_tries: int = 5,
@@ -176,7 +186,7 @@ class Worker:
         if int(job["tries"]) > self._max_tries:
             await self._give_up(job)
             await self._store.finish(claim, dead="tried too often")
-            self._metrics.dead.labels("tried too often").inc()
+            self._metrics.note_dead("tried too often")
             return
         try:
             await self._work(job)
@@ -186,6 +196,6 @@ class Worker:
             return
         except JobFailed as fault:
             await self._store.finish(claim, dead=str(fault) or "failed")
-            self._metrics.dead.labels(str(fault)).inc()
+            self._metrics.note_dead(str(fault))
             return
         await self._store.finish(claim)

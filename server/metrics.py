@@ -107,6 +107,13 @@ class Metrics:
             buckets=STEP_BUCKETS,
             registry=self.registry,
         )
+        self.hooks = Gauge("haoma_hooks_waiting", "Events for NOTIFY_URL that wait", registry=self.registry)
+        self.hooks_sent = Counter(
+            "haoma_hooks_total",
+            "Tries to post an event to NOTIFY_URL: taken, refused, given_up",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.alerts = Gauge("haoma_alerts", "1 while an alert stands", ["alert"], registry=self.registry)
         self.hashing = Gauge("haoma_hashes_waiting", "Passwords being hashed or waiting", registry=self.registry)
 
@@ -115,6 +122,10 @@ class Metrics:
         for state, count in (("waiting", waiting), ("delayed", delayed), ("working", working)):
             self.jobs.labels(state).set(count)
         self.oldest.set(oldest_s)
+
+    def note_dead(self, reason: str) -> None:
+        """An SMS job was given up."""
+        self.dead.labels(reason).inc()
 
     def exposition(self) -> bytes:
         """The Prometheus text format."""

@@ -20,6 +20,7 @@ from server.keys import KeyFault, KeyRing, development_keys, parse_ring
 from server.limit_rules import PREFIX as LIMIT_PREFIX
 from server.limit_rules import LimitRules
 from server.password_rule import PasswordRule
+from server.signing import read_secret
 
 COMING = ("PROCESSES",)
 # The second never fails, so that failing over can be tried without any vendor.
@@ -98,6 +99,10 @@ class Settings:
     sms_budget_minute: int = _setting(
         60, "int", "SMS that the whole service sends in a minute", validate=Range(1, 60_000)
     )
+    notify_url: str = _setting(
+        "", "str", "https://… to which alerts and registrations are posted, signed as Standard Webhooks"
+    )
+    notify_secret: str = _setting("", "str", "whsec_… with which they are signed", secret=True)
     sms_providers: tuple[str, ...] = _setting(("sandbox",), "list", "SMS providers in order of preference")
     test_mobiles: str = _setting(
         "",
@@ -253,6 +258,7 @@ def _judge(settings: Settings) -> None:
         raise SettingsFault("SITE_URL must be an origin, without a path: the service answers at the root.")
     _judge_addresses(settings)
     _judge_test_mobiles(settings)
+    _judge_notify(settings)
     _judge_geetest(settings)
     if not settings.development:
         _judge_production(settings)
@@ -273,6 +279,19 @@ def _judge_addresses(settings: Settings) -> None:
         settings.destinations()
     except DestinationFault as fault:
         raise SettingsFault(f"NEXT_URLS cannot be used: {fault}.") from None
+
+
+def _judge_notify(settings: Settings) -> None:
+    schemes = ("https", "http") if settings.development else ("https",)
+    url = urlsplit(settings.notify_url)
+    if not settings.notify_url:
+        return
+    if url.scheme not in schemes or not url.hostname:
+        raise SettingsFault("NOTIFY_URL must begin with https:// (or http:// in development).")
+    try:
+        read_secret(settings.notify_secret)
+    except ValueError as fault:
+        raise SettingsFault(f"NOTIFY_SECRET {fault}.") from None
 
 
 def _judge_test_mobiles(settings: Settings) -> None:

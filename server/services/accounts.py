@@ -4,7 +4,7 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from server.caller import Caller
 from server.clock import Clock
@@ -19,6 +19,14 @@ from server.services.sessions import OpenedSession, SessionService
 from server.stores.users import ResultUnknown, UserStore, is_active
 
 _log = get_log(__name__)
+
+
+class Tell(Protocol):
+    """Puts an event in line for a server of the operator's; never raises."""
+
+    async def __call__(self, kind: str, **data: Any) -> None: ...
+
+
 # Refusals that the audit keeps: those that cost a guess. Whoever is merely too early is counted in the metrics.
 _TOLD = {"credentials_invalid", "sms_code_invalid", "account_disabled"}
 
@@ -55,8 +63,10 @@ class AccountService:
         events: EventBus,
         audit: AuditService,
         clock: Clock,
+        tell: Tell,
     ) -> None:
         self._users = users
+        self._tell = tell
         self._codes = codes
         self._passwords = passwords
         self._guard = guard
@@ -102,6 +112,7 @@ class AccountService:
         await self._events.publish(topics.MOBILES, kind="mobile.taken", mobile=mobile)
         _log.info("user.registered", user=user["_id"], mobile=mask(mobile))
         await self._audit.note("user.registered", user=user["_id"], caller=caller, mobile=mobile)
+        await self._tell("user.registered", id=user["_id"], username=user["username"], mobile=mask(mobile))
         return await self._sign_in(user, "register", caller)
 
     async def resume(self, *, password: str, transaction: str, caller: Caller) -> SignedIn | None:

@@ -16,6 +16,7 @@ from server.events import START_PATIENCE_S, EventBus, topics
 from server.feed import Feed
 from server.logs import get_log
 from server.metrics import Metrics
+from server.services.accounts import Tell
 from server.services.admins import AdminService
 from server.services.alerts import AlertService
 from server.services.audit import event_of
@@ -75,8 +76,10 @@ class MonitorService:
         events: EventBus,
         metrics: Metrics,
         clock: Clock,
+        tell: Tell,
     ) -> None:
         self._store = store
+        self._tell = tell
         self._audit = audit
         self._admins = admins
         self._controls = controls
@@ -106,7 +109,6 @@ class MonitorService:
         self._quarter: deque[Counts] = deque(maxlen=RANGES[_FIRST].points)
         self._read_to = 0
         self._drain: Callable[[], object] = lambda: None
-        self._on_alert: Callable[[str, bool], object] = lambda name, raised: None
 
     async def start(self) -> None:
         """Begin to beat."""
@@ -139,10 +141,6 @@ class MonitorService:
     def on_drain(self, drain: Callable[[], object]) -> None:
         """Call `drain` when an operator wants this process to end."""
         self._drain = drain
-
-    def on_alert(self, listener: Callable[[str, bool], object]) -> None:
-        """Call `listener(name, raised)` for each alert that this process is the first to raise or to clear."""
-        self._on_alert = listener
 
     async def open(self, viewer: Viewer) -> dict[str, Any]:
         """The snapshot; from now on `viewer` gets a picture each second."""
@@ -264,7 +262,7 @@ class MonitorService:
         (_log.warning if raised else _log.info)("alert.raised" if raised else "alert.cleared", alert=name)
         self._metrics.alerts.labels(name).set(int(raised))
         self._feed.note("alert.raised" if raised else "alert.cleared", self._clock.now(), alert=name)
-        self._on_alert(name, raised)
+        self._tasks.start(self._tell("alert.raised" if raised else "alert.cleared", alert=name))
 
     def _record(self, elapsed_s: float, counts: Counts) -> dict[str, Any]:
         """What others learn of this process."""

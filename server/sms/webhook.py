@@ -1,6 +1,5 @@
 """A webhook of the operator's own, signed as Standard Webhooks 1.0.0 says: https://www.standardwebhooks.com"""
 
-import base64
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import Any, get_args
 import orjson
 
 from server.clock import Clock
+from server.signing import read_secret, signature, signed_headers
 from server.sms.answers import fail_by_status, message_id, plain_code, read_object
 from server.sms.http import VendorHttp
 from server.sms.options import ProviderOptions
@@ -18,12 +18,6 @@ from server.sms.receipts import Row, mobile_of, name_of, read_json_rows
 TOLERANCE_S = 300
 _TAKEN_ALREADY = 409
 _REPORTS = ("sms.delivered", "sms.undelivered")
-
-
-def signature(key: bytes, name: str, timestamp: str, body: bytes) -> str:
-    """`v1,…` over id, timestamp and the very bytes of the body."""
-    signed = hmac.digest(key, f"{name}.{timestamp}.".encode() + body, "sha256")
-    return "v1," + base64.b64encode(signed).decode()
 
 
 class WebhookReceipts:
@@ -70,25 +64,16 @@ class Webhook:
         """Hand the message over. The `webhook-id` is its idempotency key: the receiver sends each only once."""
         now = int(self._clock.now())
         body = orjson.dumps(_event(sms, now))
-        headers = {
-            "Content-Type": "application/json",
-            "webhook-id": sms.id,
-            "webhook-timestamp": str(now),
-            "webhook-signature": signature(self._key, sms.id, str(now), body),
-        }
+        headers = signed_headers(self._key, sms.id, str(now), body)
         status, answer = await self._http.post(self._url, headers, body)
         return _judge(sms, status, answer)
 
 
 def _key_of(options: ProviderOptions) -> bytes:
-    text = options.require("SECRET")
     try:
-        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = b""
-    if not text.startswith("whsec_") or not 24 <= len(key) <= 64:
-        raise options.fault("SECRET", "must be whsec_ and the base64 of 24 to 64 bytes, made at random")
-    return key
+        return read_secret(options.require("SECRET"))
+    except ValueError as fault:
+        raise options.fault("SECRET", str(fault)) from None
 
 
 def _event(sms: Sms, now: int) -> dict[str, object]:

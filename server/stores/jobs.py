@@ -98,6 +98,10 @@ class JobStore:
         flat = await self._redis.call("HGETALL", self.key(job_id))
         return dict(flat)
 
+    async def keep(self, job_id: str, fields: dict[str, str]) -> None:
+        """Set fields of a job that we are working on."""
+        await self._redis.call("HSET", self.key(job_id), *(part for pair in fields.items() for part in pair))
+
     async def tend(self) -> Tended:
         """Put delayed jobs whose time has come in line, and look how the queue stands (tend_queue.lua)."""
         keys = [self._stream, self._delayed, self._intents]

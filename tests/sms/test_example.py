@@ -15,9 +15,9 @@ from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
 from tornado.testing import bind_unused_port
 
+from server.signing import signature as sign
 from server.sms.http import VendorHttp
 from server.sms.provider import Receipt, SendResult
-from server.sms.webhook import signature as sign
 from tests.helpers import ROOT
 from tests.sms.support import MOBILE, an_sms, build, failure_of
 from tests.vendors.faults import answer
