@@ -126,6 +126,7 @@ class MonitorService:
     async def aclose(self) -> None:
         """Stop beating; what was counted last is told."""
         await self._tasks.aclose()
+        self._count()
         try:
             await self._tell_store(self._record(1.0, {}))
             await self._store.leave(self.process)
@@ -209,9 +210,7 @@ class MonitorService:
         """Also without Redis: then the viewers of this process are told at least that."""
         now = self._clock.monotonic()
         elapsed_s, self._beat_at = max(0.001, now - self._beat_at), now
-        counts = self._tally.take()
-        for name, count in counts.items():
-            self._untold[name] = self._untold.get(name, 0) + count
+        counts = self._count()
         try:
             states = await self._providers.states(self._names)
             lag_ms = self._lag.worst_ms()
@@ -227,6 +226,13 @@ class MonitorService:
         except StoreUnavailable:
             for viewer in [*self._viewers]:
                 viewer.push("degraded", {"what": "redis"})
+
+    def _count(self) -> Counts:
+        """What was done since the last beat; it is kept until it was told."""
+        counts = self._tally.take()
+        for name, count in counts.items():
+            self._untold[name] = self._untold.get(name, 0) + count
+        return counts
 
     async def _tell_store(self, record: dict[str, Any]) -> Beat:
         counts, self._untold = self._untold, {}
