@@ -16,13 +16,13 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import accounts, delivery, load, servers
+from benchmarks import accounts, delivery, load, monitor, servers
 from benchmarks.load import HttpClient, Sample, SocketClient
 from benchmarks.servers import Server
 
 PAGES = 2_000
 BUSY = 0.9  # of a core; a server that had less was kept waiting
-MEASUREMENTS = ("ws", "http", "memory", "sms", "accounts")
+MEASUREMENTS = ("ws", "http", "memory", "sms", "accounts", "monitor")
 NAMES = ("Haoma", "bare Tornado")
 
 
@@ -70,6 +70,9 @@ async def measure(asked: argparse.Namespace) -> list[Row]:
     if "accounts" in asked.only:
         async with servers.haoma(server_core) as server:
             rows += apart(await accounts.figures(server))
+    if "monitor" in asked.only:
+        async with servers.two(server_core) as (both, settings):
+            rows += watched(await monitor.figures(both, settings))
     if "sms" in asked.only:
         rows += sms(await servers.figures("benchmarks.delivery"))
     return rows
@@ -91,6 +94,19 @@ def apart(has: dict[str, float]) -> list[Row]:
         ),
         (crowd, f"{has['check_p99_ms']:.1f} ms", "", ""),
         ("the same with no logins", f"{has['quiet_check_p99_ms']:.1f} ms", "", ""),
+    ]
+
+
+def watched(has: dict[str, float]) -> list[Row]:
+    """The figures of `benchmarks/monitor.py`."""
+    crowd = f"{monitor.PAGES:,} pages, {monitor.CHECKS_A_SECOND} checks/s, two processes"
+    cost = has["cores_with"] - has["cores_without"]
+    return [
+        (f"{crowd}: the monitor's checks and the load's apart (2 %)", f"{has['checks_apart']:.2%}", "", ""),
+        (f"{crowd}: the monitor's pages and the load's apart (2 %)", f"{has['pages_apart']:.2%}", "", ""),
+        (f"{crowd}: {monitor.MONITORS} monitors cost, of a core (3 %)", f"{cost:.1%}", "", ""),
+        (f"{crowd}: all of it without them, of a core", f"{has['cores_without']:.0%}", "", ""),
+        (f"{crowd}: `mobile.check` p99", f"{has['check_p99_ms']:.1f} ms", "", ""),
     ]
 
 
@@ -240,9 +256,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def raise_file_limit() -> None:
-    """2,000 pages are 2,000 files on both sides; servers inherit the limit."""
+    """5,000 pages are as many files here; servers inherit the limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = PAGES + 1_000 if most == resource.RLIM_INFINITY else min(PAGES + 1_000, most)
+    needed = monitor.PAGES + 1_000
+    wanted = needed if most == resource.RLIM_INFINITY else min(needed, most)
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 

@@ -56,6 +56,15 @@ async def haoma(core: set[int]) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
+async def two(core: set[int]) -> AsyncIterator[tuple[list[Server], dict[str, str]]]:
+    """Two processes of one service, on one core, and the settings that a tool beside them needs."""
+    with tempfile.TemporaryDirectory(prefix="haoma-bench-") as var_dir:
+        settings = _SETTINGS | {"VAR_DIR": var_dir}
+        async with _started("run.py", core, settings) as one, _started("run.py", core, settings) as other:
+            yield [one, other], settings
+
+
+@asynccontextmanager
 async def bare(core: set[int]) -> AsyncIterator[Server]:
     """`benchmarks/bare.py`."""
     async with _started("benchmarks/bare.py", core, {}) as server:

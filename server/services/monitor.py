@@ -101,6 +101,8 @@ class MonitorService:
         self._happened: list[dict[str, Any]] = []
         self._more = 0
         self._untold: Counts = {}
+        self._telling: Counts | None = None
+        self._number = 0
         self._ahead: float | None = None  # what to add to our monotonic clock to have Redis' time
         self._beat_at = clock.monotonic()
         self._cpu_at = time.process_time()
@@ -235,12 +237,14 @@ class MonitorService:
         return counts
 
     async def _tell_store(self, record: dict[str, Any]) -> Beat:
-        counts, self._untold = self._untold, {}
-        try:
-            beat = await self._store.beat(self.process, record, counts, now=self._now(), watching=bool(self._viewers))
-        except BaseException:
-            self._untold = counts  # Nothing else counts meanwhile: beats follow each other.
-            raise
+        if self._telling is None:
+            self._number += 1
+            self._telling, self._untold = self._untold, {}
+        # A beat whose answer got lost comes again as it was, and is then counted once.
+        beat = await self._store.beat(
+            self.process, self._number, record, self._telling, now=self._now(), watching=bool(self._viewers)
+        )
+        self._telling = None
         self._ahead, self._last = beat.now - self._clock.monotonic(), beat
         return beat
 

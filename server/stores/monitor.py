@@ -42,15 +42,15 @@ class MonitorStore:
         self._redis = redis
 
     async def beat(
-        self, process: str, record: dict[str, object], counts: Counts, *, now: float, watching: bool
+        self, process: str, number: int, record: dict[str, object], counts: Counts, *, now: float, watching: bool
     ) -> Beat:
         """Add `counts` to the buckets of `now` (the time there, as far as the caller knows), say that `process` lives
-        and read who else does (beat.lua)."""
+        and read who else does (beat.lua). A beat with the `number` of the one before adds nothing."""
         keys = [_bucket(FINE_S, now), _bucket(COARSE_S, now), f"{_FAMILY}:processes", f"{_FAMILY}:watched"]
         flat = [part for pair in counts.items() for part in pair]
         told = (process, orjson.dumps(record).decode(), int(watching))
         there, watched, *found = await self._redis.run(
-            "beat", keys, *told, _KEEP_MS[FINE_S], _KEEP_MS[COARSE_S], SILENT_MS, *flat
+            "beat", keys, *told, _KEEP_MS[FINE_S], _KEEP_MS[COARSE_S], SILENT_MS, number, *flat
         )
         records = {name: orjson.loads(raw) for name, raw in zip(found[::2], found[1::2], strict=True)}
         return Beat(there / 1000, bool(watched), records)
