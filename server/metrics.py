@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
+PROVIDER_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
 STEP_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120, 180, 300)
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # when each row began is of no use, and doubles them
@@ -55,7 +56,7 @@ class Metrics:
             "haoma_provider_seconds",
             "Time a provider took to answer",
             ["provider"],
-            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
+            buckets=PROVIDER_BUCKETS,
             registry=self.registry,
         )
         self.provider_open = Gauge(

@@ -141,7 +141,7 @@ class MonitorSeries(StrictSchema):
 
 
 class StepFigures(StrictSchema):
-    """How many SMS came so far, and in how many seconds half and 95 % of them did; null where there were none."""
+    """How many there were, and within how many seconds half and 95 % of them came."""
 
     count = fields.Integer()
     p50 = fields.Float(allow_none=True)
@@ -149,7 +149,7 @@ class StepFigures(StrictSchema):
 
 
 class Figures(StrictSchema):
-    """What happened in a stretch of time: counts by what they count, and within `sms`, `calls` by provider."""
+    """What happened in a stretch of time; `sms`, `calls` and `waits` (for answers) are by provider."""
 
     checks = fields.Integer()
     logins = fields.Integer()
@@ -159,6 +159,7 @@ class Figures(StrictSchema):
     calls = fields.Dict(keys=fields.String(), values=fields.Dict(keys=fields.String(), values=fields.Integer()))
     refusals = fields.Dict(keys=fields.String(), values=fields.Integer())
     steps = fields.Dict(keys=fields.String(), values=fields.Nested(StepFigures))
+    waits = fields.Dict(keys=fields.String(), values=fields.Nested(StepFigures))
 
 
 class Point(Figures):

@@ -4,16 +4,16 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from server.metrics import STEP_BUCKETS, Metrics
+from server.metrics import PROVIDER_BUCKETS, STEP_BUCKETS, Metrics
 
 MINUTE = 60
-STEPS = ("accepted", "delivered", "verified")
 Counts = dict[str, int]
 
 
 class Tally:
     """Names: `checks logins registrations sends`, `sms|<provider>|<status>`, `call|<provider>|<outcome>`,
-    `no|<code of a refusal>`, and of each of STEPS how many took at most so long: `step|<step>|<seconds>`."""
+    `no|<code of a refusal>`, and of each step of an SMS and each provider's answers how many took at most so long:
+    `step|<step>|<seconds>`, `wait|<provider>|<seconds>`."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -53,6 +53,8 @@ class Tally:
             yield f"call|{labels['provider']}|{labels['outcome']}", value
         for labels, value in _samples(metrics.steps, "_bucket"):
             yield f"step|{labels['step']}|{labels['le']}", value
+        for labels, value in _samples(metrics.provider_seconds, "_bucket"):
+            yield f"wait|{labels['provider']}|{labels['le']}", value
 
 
 _DONE = {"user.register": "registrations", "session.login": "logins"}
@@ -80,7 +82,8 @@ def describe(counts: Counts) -> dict[str, Any]:
         "sms": _nested(counts, "sms"),
         "calls": _nested(counts, "call"),
         "refusals": {name.removeprefix("no|"): count for name, count in counts.items() if name.startswith("no|")},
-        "steps": {step: _step(counts, step) for step in STEPS if f"step|{step}|+Inf" in counts},
+        "steps": _times(counts, "step", STEP_BUCKETS),
+        "waits": _times(counts, "wait", PROVIDER_BUCKETS),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -95,25 +98,23 @@ def _nested(counts: Counts, family: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def _step(counts: Counts, step: str) -> dict[str, Any]:
-    """How many came so far, and after how many seconds half and 95 % of them had."""
-    total = counts.get(f"step|{step}|+Inf", 0)
-    return {
-        "count": total,
-        "p50": _percentile(counts, step, total, 0.5),
-        "p95": _percentile(counts, step, total, 0.95),
-    }
+def _times(counts: Counts, family: str, bounds: tuple[float, ...]) -> dict[str, dict[str, Any]]:
+    """Of each name: how many there were, and within how many seconds half and 95 % of them came."""
+    found = {}
+    for name, at_most in _nested(counts, family).items():
+        total = at_most.get("+Inf", 0)
+        if total:
+            halves = (_percentile(at_most, bounds, total * share) for share in (0.5, 0.95))
+            found[name] = dict(zip(("count", "p50", "p95"), (total, *halves), strict=True))
+    return found
 
 
-def _percentile(counts: Counts, step: str, total: int, share: float) -> float | None:
+def _percentile(at_most: dict[str, int], bounds: tuple[float, ...], wanted: float) -> float:
     """Within a bucket the values are taken to lie evenly, as Prometheus does it; beyond the last, its bound."""
-    if not total:
-        return None
     below, before = 0.0, 0
-    for bound in STEP_BUCKETS:
-        upto = counts.get(f"step|{step}|{float(bound)}", 0)
-        if upto >= total * share:
-            within = (total * share - before) / max(1, upto - before)
-            return round(below + (bound - below) * within, 3)
+    for bound in bounds:
+        upto = at_most.get(str(float(bound)), 0)
+        if upto >= wanted:
+            return round(below + (bound - below) * (wanted - before) / max(1, upto - before), 3)
         below, before = float(bound), upto
-    return float(STEP_BUCKETS[-1])
+    return float(bounds[-1])

@@ -57,10 +57,10 @@ export class Acts {
   }
 
   #fillProvider(row, [name, state], quarter) {
-    const { accepted, delivered, failed, classes } = providerFigures(quarter, name);
-    cells(row, [name, t(`ops.provider_${state}`), countText(accepted), countText(delivered), countText(failed)], [2, 3, 4]);
+    const { accepted, delivered, failed, classes, answers } = providerFigures(quarter, name);
+    const failures = [countText(failed), classes && `(${classes})`].filter(Boolean).join(" ");
+    cells(row, [name, t(`ops.provider_${state}`), countText(accepted), countText(delivered), failures, answers], [2, 3]);
     row.cells[1].dataset.state = state;
-    row.cells[4].title = classes;
     const paused = state === "paused";
     const button = actButton(row, paused ? t("ops.resume") : t("ops.pause"));
     button.onclick = () => this.act(button, paused ? "provider.resume" : "provider.pause", { name }, {

@@ -14,9 +14,9 @@ const LINES = {
   checks: { per: 1, lines: () => [["checks", (point) => point.checks ?? 0]] },
   sms: {
     per: 60,
-    lines: () => [
+    lines: (points) => [
       ["sends", (point) => point.sends ?? 0],
-      ["delivered", (point) => sum(point.sms, "delivered")],
+      ...deliveredOf(points),
       ["failed", (point) => sum(point.sms, "failed")],
     ],
   },
@@ -102,6 +102,20 @@ export class Charts {
 const round = (value) => Math.round(value * 100) / 100;
 const widthOf = (place) => Math.max(240, place.clientWidth);
 
+/** What was delivered, of each provider where there are several. */
+function deliveredOf(points) {
+  const names = [...new Set(points.flatMap(({ sms = {} }) => Object.keys(sms)))].filter(Boolean).slice(0, 3);
+  if (names.length < 2) return [["delivered", (point) => sum(point.sms, "delivered")]];
+  return names.map((name) => [`delivered ${name}`, (point) => point.sms?.[name]?.delivered ?? 0]);
+}
+
+/** `checks`, or `delivered` and a provider; a refusal is called by its code. */
+function labelText(label, name) {
+  if (name === "refusals" && label !== "other") return label;
+  const [what, of] = label.split(" ");
+  return of ? t("ops.line_of", { what: t(`ops.line_${what}`), name: of }) : t(`ops.line_${what}`);
+}
+
 /** The reasons that stand out in this range, the rest as one line. */
 function reasonsOf(points) {
   const totals = {};
@@ -139,7 +153,7 @@ function optionsOf(place, lines, name) {
     series: [
       { label: t("ops.time"), value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toLocaleTimeString("en-GB")) },
       ...lines.map(([label], place) => ({
-        label: name === "refusals" && label !== "other" ? label : t(`ops.line_${label}`),
+        label: labelText(label, name),
         stroke: colour(COLOURS[place]),
         width: 2,
         fill: lines.length === 1 ? `${colour(COLOURS[place])}22` : undefined,

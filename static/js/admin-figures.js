@@ -90,7 +90,9 @@ function bar(name, count, of, note) {
 export function providerFigures(quarter, name) {
   const calls = quarter.calls?.[name] ?? {};
   const failures = Object.entries(calls).filter(([outcome]) => outcome !== OK);
+  const { p50 = null, p95 = null } = quarter.waits?.[name] ?? {};
   return {
+    answers: p50 === null ? "–" : t("ops.percentiles", { p50: secondsText(p50), p95: secondsText(p95) }),
     accepted: calls[OK] ?? 0,
     delivered: quarter.sms?.[name]?.delivered ?? 0,
     failed: failures.reduce((sum, [, count]) => sum + count, 0),

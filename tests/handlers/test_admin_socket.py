@@ -239,3 +239,32 @@ async def test_tok_12_operators_are_refused_while_a_store_is_away(stack: Stack) 
     stack.services.guard._store.version = away  # type: ignore[method-assign]
     answer = await stack.rest().get("/user/", **bearer(token))
     assert (answer.status, answer.error["code"]) == (503, "unavailable")
+
+
+async def test_a_viewer_that_stops_reading_is_cut_off_and_harms_nobody(stack: Stack) -> None:
+    """So much may wait for it and no more; the others get their picture meanwhile."""
+    token = await operator(stack)
+    other = await monitor(stack, token)
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
+    lines = (
+        f"GET /ws/admin?ticket={await ticket_for(stack, token)} HTTP/1.1",
+        f"Host: 127.0.0.1:{stack.port}",
+        *("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"),
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
+    before = {*stack.services.monitor._viewers}
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    assert b" 101 " in await reader.readline()
+    viewers = stack.services.monitor._viewers
+    async with asyncio.timeout(20):
+        while not (deaf := viewers - before):
+            await asyncio.sleep(0)
+        (viewer,) = deaf
+        while viewer in viewers:
+            for _ in range(200):
+                viewer.push("monitor.event", {"events": [{"kind": "x" * 1000, "at": 1.0}], "more": 0})
+            await asyncio.sleep(0)
+    writer.close()
+    while not other._events.empty():
+        other._events.get_nowait()
+    assert (await other.next_event("monitor.tick"))["data"]["processes"]
