@@ -8,12 +8,12 @@ from marshmallow import Schema
 from server.caller import Caller
 from server.errors import AppError, StoreUnavailable
 from server.handlers.base import SocketHandler
-from server.handlers.frames import parse_frame, read_request
-from server.i18n import error_body, localised
+from server.handlers.frames import answer_frame
+from server.i18n import localised
 from server.operations import OPERATIONS
 from server.rates import SOCKET_MESSAGES, LocalRate
 from server.schemas.admin import MonitorEvents, MonitorSnapshot, MonitorTick
-from server.schemas.envelope import frame, readable_id
+from server.schemas.envelope import frame
 from server.schemas.events import Closing, SessionEnded, StoreHealth
 
 SESSION_ENDED = 4401
@@ -58,15 +58,7 @@ class AdminSocket(SocketHandler):
         """Exactly one answer to each message."""
         self._received += 1
         caller = dataclasses.replace(self._caller, request_id=f"{self.request_id}.{self._received}")
-        frame_id: int | str | None = None
-        try:
-            raw = parse_frame(message) if isinstance(message, str) else None
-            frame_id = readable_id(raw or {})
-            self._messages.charge()
-            kind, data = await self._answer(read_request(raw), caller)
-        except AppError as fault:
-            kind, data = "error", error_body(fault, caller.locale, caller.request_id)
-        self.send_frame(frame(kind, frame_id, data))
+        self.send_frame(await answer_frame(message, caller, respond=self._answer, charge=self._messages.charge))
 
     async def _answer(self, request: dict[str, Any], caller: Caller) -> tuple[str, dict[str, Any]]:
         operation = OPERATIONS.get(request["type"])

@@ -4,13 +4,13 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from server.caller import Caller
 from server.errors import AppError, StoreUnavailable
 from server.handlers.base import HttpHandler, SocketHandler
-from server.handlers.frames import parse_frame, read_request
+from server.handlers.frames import answer_frame
 from server.handlers.pages import PageHandler
-from server.i18n import error_body
 from server.operations import field_faults
-from server.schemas.envelope import frame, readable_id
+from server.schemas.envelope import frame
 from server.schemas.sandbox import InboxMessage, SandboxSet, SandboxState, SandboxTried
 from server.services import Services
 from server.services.inbox import InboxService
@@ -75,7 +75,6 @@ class InboxSocket(SocketHandler):
 
     async def open(self, *args: str, **kwargs: str) -> None:
         inbox, sandbox = _parts(self.services)
-        self._language = self.pick_locale()
         inbox.listen(self._show)
         sandbox.listen(self._tell)
         try:
@@ -90,19 +89,12 @@ class InboxSocket(SocketHandler):
 
     async def on_message(self, message: str | bytes) -> None:
         """`sandbox.set` is all that can be asked for."""
-        frame_id: int | str | None = None
-        try:
-            raw = parse_frame(message) if isinstance(message, str) else None
-            frame_id = readable_id(raw or {})
-            kind, data = "sandbox.state", await self._answer(read_request(raw))
-        except AppError as fault:
-            kind, data = "error", error_body(fault, self._language, self.request_id)
-        self._send(kind, data, frame_id)
+        self.send_frame(await answer_frame(message, self.make_caller("websocket"), respond=self._answer))
 
-    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(self, request: dict[str, Any], caller: Caller) -> tuple[str, dict[str, Any]]:
         if request["type"] != "sandbox.set":
             raise AppError("message_unknown")
-        return await _set_faults(self.services, request["data"])
+        return "sandbox.state", await _set_faults(self.services, request["data"])
 
     def on_close(self) -> None:
         inbox, sandbox = _parts(self.services)
@@ -115,5 +107,5 @@ class InboxSocket(SocketHandler):
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         self._send(kind, _PUSHES[kind].dump(data))
 
-    def _send(self, kind: str, data: Any, frame_id: int | str | None = None) -> None:
-        self.send_frame(frame(kind, frame_id, data))
+    def _send(self, kind: str, data: Any) -> None:
+        self.send_frame(frame(kind, None, data))

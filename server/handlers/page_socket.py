@@ -11,12 +11,12 @@ from server.caller import Caller, Identity
 from server.edge import Edge
 from server.errors import AppError
 from server.handlers.base import SocketHandler
-from server.handlers.frames import parse_frame, read_request
-from server.i18n import error_body, localised
+from server.handlers.frames import answer_frame
+from server.i18n import localised
 from server.operations import OPERATIONS, Dispatcher
 from server.rates import SOCKET_CHECKS, SOCKET_FLOOD, SOCKET_MESSAGES, LocalRate
 from server.schemas.code import CountdownTick, SmsState
-from server.schemas.envelope import frame, readable_id
+from server.schemas.envelope import frame
 from server.schemas.events import Closing, MobileChanged, SessionEnded, StoreHealth
 
 FIRST_MESSAGE_S = 10
@@ -120,15 +120,8 @@ class PageSocket(SocketHandler):
         self._heard()
         caller = self._next_caller()
         self._answering = True
-        frame_id: int | str | None = None
-        try:
-            raw = parse_frame(message)
-            frame_id = readable_id(raw or {})
-            self._messages.charge()
-            kind, data = await self._answer(read_request(raw), caller)
-        except AppError as fault:
-            kind, data = "error", error_body(fault, caller.locale, caller.request_id)
-        self.send_frame(frame(kind, frame_id, data))
+        answer = await answer_frame(message, caller, respond=self._answer, charge=self._messages.charge)
+        self.send_frame(answer)
         self._answering = False
         if self._ended:
             self._close_ended()
