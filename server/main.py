@@ -22,6 +22,8 @@ from server.logs import get_log, set_up_logs
 from server.operations import Dispatcher
 from server.schemas.base import Rules
 from server.settings import Settings, SettingsFault
+from server.tasks import Tasks
+from server.workers import WorkerFailed, Workers, inherited_sockets, on_parent_end
 
 _log = get_log(__name__)
 # Handlers refuse with an answer what is too large, long before the server cuts the connection at these.
@@ -38,7 +40,9 @@ def run() -> int:
     """The exit status: 0 after a clean stop, 1 if something stood against starting or running."""
     try:
         settings = Settings.from_env()
-        return uvloop.run(serve(settings))
+        return uvloop.run(serve(settings) if settings.processes == 1 else serve_with_workers(settings))
+    except WorkerFailed:
+        print("Haoma cannot start: a worker ended before it was ready; see above.", file=sys.stderr)
     except (SettingsFault, StartFault, EmbeddedStoreError) as fault:
         print(f"Haoma cannot start: {fault}", file=sys.stderr)
     except StoreUnavailable as fault:
@@ -59,7 +63,10 @@ async def serve(settings: Settings) -> int:
     load_texts()
     clock = Clock()
     stop = _on_signals()
-    sockets = _bind(settings)
+    sockets = inherited_sockets()
+    if sockets:
+        on_parent_end(stop)
+    sockets = sockets or _bind(settings)
     port = sockets[0].getsockname()[1]
     async with (
         open_stores(settings, clock) as (mongo, redis, embedded),
@@ -76,6 +83,25 @@ async def serve(settings: Settings) -> int:
         died = await _wait(stop, embedded)
         await _drain(server, dispatcher, pages)
     _log.info("server.stopped")
+    return 1 if died else 0
+
+
+async def serve_with_workers(settings: Settings) -> int:
+    """PROCESSES workers on one port, until SIGTERM or Ctrl-C (0), or until a store of ours dies (1). SIGHUP replaces
+    them one by one."""
+    set_up_logs(settings.log_format)
+    clock = Clock()
+    stop = _on_signals()
+    sockets = _bind(settings)
+    async with open_stores(settings, clock) as (_, _, embedded):
+        workers = Workers(settings.processes, sockets, metrics_dir=settings.var_dir / "metrics", clock=clock)
+        await workers.start()
+        tasks = Tasks(clock)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: tasks.start(workers.replace_all()))
+        _announce(settings, sockets[0].getsockname()[1])
+        died = await _wait(stop, embedded)
+        await tasks.aclose()
+        await workers.aclose()
     return 1 if died else 0
 
 

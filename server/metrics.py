@@ -1,6 +1,9 @@
 """All counters and histograms. Labels never carry a number, an address or a name."""
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 PROVIDER_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
 STEP_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120, 180, 300)
@@ -44,7 +47,9 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        self.pages = Gauge("haoma_pages_open", "Websockets open in this process", registry=self.registry)
+        self.pages = Gauge(
+            "haoma_pages_open", "Websockets open in this process", multiprocess_mode="livesum", registry=self.registry
+        )
         self.queued = Counter("haoma_sms_queued_total", "SMS accepted for sending", registry=self.registry)
         self.outcomes = Counter(
             "haoma_sms_outcomes_total",
@@ -63,6 +68,7 @@ class Metrics:
             "haoma_provider_breaker_open",
             "1 while a provider's breaker is open",
             ["provider"],
+            multiprocess_mode="livemax",
             registry=self.registry,
         )
         self.receipts = Counter(
@@ -75,19 +81,36 @@ class Metrics:
             "haoma_jobs",
             "SMS jobs of the whole service: waiting, delayed or working",
             ["state"],
+            multiprocess_mode="livemostrecent",
             registry=self.registry,
         )
-        self.oldest = Gauge("haoma_jobs_oldest_seconds", "Age of the oldest SMS job", registry=self.registry)
+        self.oldest = Gauge(
+            "haoma_jobs_oldest_seconds",
+            "Age of the oldest SMS job",
+            multiprocess_mode="livemostrecent",
+            registry=self.registry,
+        )
         self.dead = Counter("haoma_jobs_dead_total", "SMS jobs given up", ["reason"], registry=self.registry)
         self.polls = Gauge(
-            "haoma_polls_waiting", "REST requests that wait for news of an SMS", registry=self.registry
+            "haoma_polls_waiting",
+            "REST requests that wait for news of an SMS",
+            multiprocess_mode="livesum",
+            registry=self.registry,
         )
-        self.stores = Gauge("haoma_store_up", "1 if the store answers", ["store"], registry=self.registry)
+        self.stores = Gauge(
+            "haoma_store_up", "1 if the store answers", ["store"], multiprocess_mode="livemin", registry=self.registry
+        )
         self.budget = Gauge(
-            "haoma_sms_budget_used_ratio", "Part of the day's SMS that is used up", registry=self.registry
+            "haoma_sms_budget_used_ratio",
+            "Part of the day's SMS that is used up",
+            multiprocess_mode="livemax",
+            registry=self.registry,
         )
         self.verified = Gauge(
-            "haoma_sms_verified_ratio", "Part of the last 200 SMS whose code was used", registry=self.registry
+            "haoma_sms_verified_ratio",
+            "Part of the last 200 SMS whose code was used",
+            multiprocess_mode="livemostrecent",
+            registry=self.registry,
         )
         self.breaker = Counter(
             "haoma_sms_breaker_total",
@@ -108,15 +131,31 @@ class Metrics:
             buckets=STEP_BUCKETS,
             registry=self.registry,
         )
-        self.hooks = Gauge("haoma_hooks_waiting", "Events for NOTIFY_URL that wait", registry=self.registry)
+        self.hooks = Gauge(
+            "haoma_hooks_waiting",
+            "Events for NOTIFY_URL that wait",
+            multiprocess_mode="livemostrecent",
+            registry=self.registry,
+        )
         self.hooks_sent = Counter(
             "haoma_hooks_total",
             "Tries to post an event to NOTIFY_URL: taken, refused, given_up",
             ["outcome"],
             registry=self.registry,
         )
-        self.alerts = Gauge("haoma_alerts", "1 while an alert stands", ["alert"], registry=self.registry)
-        self.hashing = Gauge("haoma_hashes_waiting", "Passwords being hashed or waiting", registry=self.registry)
+        self.alerts = Gauge(
+            "haoma_alerts",
+            "1 while an alert stands",
+            ["alert"],
+            multiprocess_mode="livemostrecent",
+            registry=self.registry,
+        )
+        self.hashing = Gauge(
+            "haoma_hashes_waiting",
+            "Passwords being hashed or waiting",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
 
     def show_queue(self, waiting: int, delayed: int, working: int, oldest_s: float) -> None:
         """The queue as it stands, the same in every process."""
@@ -129,5 +168,9 @@ class Metrics:
         self.dead.labels(reason).inc()
 
     def exposition(self) -> bytes:
-        """The Prometheus text format."""
-        return generate_latest(self.registry)
+        """The Prometheus text format; of a worker, that of all workers of its parent."""
+        if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)

@@ -22,7 +22,6 @@ from server.limit_rules import LimitRules
 from server.password_rule import PasswordRule
 from server.signing import read_secret
 
-COMING = ("PROCESSES",)
 # The second never fails, so that failing over can be tried without any vendor.
 SANDBOXES = ("sandbox", "sandbox2")
 SECRETS = ("CODE_KEYS", "TOKEN_KEYS", "PASSWORD_PEPPERS")
@@ -137,6 +136,9 @@ class Settings:
     password_min: int = _setting(8, "int", "fewest characters of a password", validate=Range(6, 64))
     password_max: int = _setting(64, "int", "most characters of a password", validate=Range(16, 256))
     bcrypt_cost: int = _setting(12, "int", "bcrypt's cost; 12 takes about 0.2 s", validate=Range(10, 16))
+    processes: int = _setting(
+        1, "int", "workers on the one port, under a parent that replaces what dies", validate=Range(1, 64)
+    )
     log_format: str = _setting("console", "str", "json or console", validate=_one_of("json", "console"))
     limits: str = _setting(
         "enforce",
@@ -175,7 +177,6 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Settings from `environ` (default: the process's); SettingsFault names the first one that will not do."""
         environ = os.environ if environ is None else environ
-        _refuse_what_is_coming(environ)
         reader = _Reader(environ)
         values = reader.read(tuple(each for each in dataclasses.fields(cls) if each.metadata))
         limit_rules = LimitRules(**reader.read(dataclasses.fields(LimitRules), prefix=LIMIT_PREFIX))
@@ -186,13 +187,6 @@ class Settings:
             settings = _with_development_keys(settings)
         _judge(settings)
         return settings
-
-
-def _refuse_what_is_coming(environ: Mapping[str, str]) -> None:
-    """Whoever sets one of these relies on it, so it is not passed over in silence."""
-    for name in COMING:
-        if environ.get(name, "").strip() not in ("", "1"):
-            raise SettingsFault(f"{name} is set, but this version cannot do it yet; unset it.")
 
 
 class _Reader:

@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "operations": {"admin_operations", "caller", "errors", "logs", "operation", "schemas", "services"},
     "handlers": {"caller", "edge", "errors", "i18n", "logs", "operation", "operations", "rates", "strict_json"},
     "app": {"edge", "handlers", "logs", "operations", "password_rule", "settings"},
+    "workers": {"clock", "logs", "tasks"},
     "main": {
         "app",
         "clock",
@@ -66,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "operations",
         "schemas",
     }
-    | {"settings"},
+    | {"settings", "tasks", "workers"},
 }
 # Arrows that single modules have beside those of their part.
 BESIDES: dict[str, set[str]] = {
@@ -108,7 +109,7 @@ LIBRARIES: dict[str, set[str]] = {
     "altcha": {"captcha"},
     "captcha": {"captcha"},
     "structlog": {"logs"},
-    "prometheus_client": {"metrics"},
+    "prometheus_client": {"metrics", "workers"},
 }
 MODULES = {
     ".".join(path.relative_to(SERVER).with_suffix("").parts).removesuffix(".__init__"): path

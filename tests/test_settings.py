@@ -132,12 +132,6 @@ def test_geetest_needs_its_account(provider: str, change: dict[str, str], named:
     assert "0123456789abcdef" not in sentence
 
 
-@pytest.mark.parametrize("name", ["PROCESSES"])
-def test_a_setting_that_is_still_coming_is_not_passed_over(tmp_path: Path, name: str) -> None:
-    """Whoever sets it relies on it."""
-    assert _fault({"VAR_DIR": str(tmp_path), name: "2"}).startswith(name)
-
-
 def test_production_starts_with_everything_given() -> None:
     """And with the embedded stores if that is said."""
     assert not Settings.from_env(_PRODUCTION).development
