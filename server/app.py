@@ -40,6 +40,8 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         "password_max": settings.password_max,
         "terms_url": settings.terms_url,
         "privacy_url": settings.privacy_url,
+        "release_cool_off_h": settings.release_cool_off_h,
+        "recovery_delay_h": settings.recovery_delay_h,
         "development": settings.development,
     }
     words = CommonPasswords(common_passwords(settings.password_min))
@@ -50,6 +52,7 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         "/login": "login",
         "/reset": "reset",
         "/me": "me",
+        "/claim": "claim",
         "/admin": "admin",
     }
     routes: list[Any] = [
@@ -100,7 +103,8 @@ def _rest_routes() -> dict[str, dict[str, Any]]:
             found["operations"][row.rest.method] = row
     # With its slash, the seed's login page has the same address as the login.
     paths["/user/login/"]["page"] = "/login"
-    return paths
+    # A whole address comes before a pattern that it would fit.
+    return dict(sorted(paths.items(), key=lambda item: "{" in item[0]))
 
 
 def _pattern(path: str) -> str:

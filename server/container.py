@@ -29,6 +29,9 @@ from server.services.audit import AuditService
 from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
 from server.services.captcha_kinds import Asked, Captcha, Kinds
+from server.services.claim_keeper import ClaimKeeper
+from server.services.claim_news import ClaimNews
+from server.services.claims import ClaimService
 from server.services.codes import CodeService
 from server.services.consent import ConsentRule
 from server.services.controls import ControlService
@@ -315,6 +318,41 @@ async def open_services(
             store=session_store, users=users, audit=audit, access=tokens, refresh=RefreshTokens(token_ring)
         )
         guard = SessionGuard(store=session_store, events=events, clock=clock)
+        notices = NoticeService(jobs=jobs, budget=budget, router=router, clock=clock, metrics=metrics)
+        claim_news = ClaimNews(events=events, audit=audit)
+        credentials = CredentialService(
+            users=users,
+            codes=codes,
+            passwords=passwords,
+            rule=settings.password_rule(),
+            guard=login_guard,
+            sessions=sessions,
+            audit=audit,
+            notices=notices,
+            news=claim_news,
+            events=events,
+        )
+        claims = ClaimService(
+            users=users,
+            codes=codes,
+            credentials=credentials,
+            notices=notices,
+            news=claim_news,
+            guard=guard,
+            events=events,
+            now=redis.now,
+            cool_off_h=settings.release_cool_off_h,
+            delay_h=settings.recovery_delay_h,
+        )
+        claim_keeper = ClaimKeeper(
+            users=users,
+            sessions=sessions,
+            notices=notices,
+            news=claim_news,
+            events=events,
+            now=redis.now,
+            clock=clock,
+        )
         health = HealthService(
             probes={"redis": lambda: redis.call("PING"), "mongo": users.index_present},
             metrics=metrics,
@@ -362,6 +400,7 @@ async def open_services(
                 clock=clock,
                 audit=audit,
                 tell=hooks.tell,
+                news=claim_news,
             ),
             admins=admins,
             audit=audit,
@@ -375,21 +414,12 @@ async def open_services(
             routing=RoutingService(store=provider_store, names=router.names),
             captcha=captchas,
             budget=budget,
+            claims=claims,
             codes=codes,
             consent=ConsentRule(settings.terms_url, settings.privacy_url, clock),
             conversion=conversion,
             countdowns=countdowns,
-            credentials=CredentialService(
-                users=users,
-                codes=codes,
-                passwords=passwords,
-                rule=settings.password_rule(),
-                guard=login_guard,
-                sessions=sessions,
-                audit=audit,
-                notices=NoticeService(jobs=jobs, budget=budget, router=router, clock=clock, metrics=metrics),
-                events=events,
-            ),
+            credentials=credentials,
             delivery=delivery,
             guard=guard,
             guesses=guesses,
@@ -426,9 +456,11 @@ async def open_services(
         )
         stack.push_async_callback(members.aclose)
         await _join(members)
-        for running in (controls, lag, hooks, courier, worker, countdowns, mobiles, guard, rooms, health, monitor):
+        hearing = (countdowns, mobiles, guard, claim_keeper, rooms, health, monitor)
+        for running in (controls, lag, hooks, courier, worker, *hearing):
             await running.start()
             stack.push_async_callback(running.aclose)
+        await claims.start()
         if services.inbox and services.sandbox:
             await services.inbox.start()
             await services.sandbox.start()

@@ -14,6 +14,7 @@ ERRORS: dict[str, int] = {
     "request_invalid": 400,
     "message_unknown": 400,
     "mobile_taken": 409,
+    "claim_refused": 409,
     "check_unavailable": 503,
     "captcha_required": 403,
     "captcha_failed": 400,

@@ -29,6 +29,7 @@ class topics:  # noqa: N801 (a namespace)
     INBOX = "events:inbox"
     SANDBOX = "events:sandbox"
     SESSIONS = "events:sessions"
+    CLAIMS = "events:claims"
     ADMINS = "events:admins"
     CONTROLS = "events:controls"
     FEED = "events:feed"

@@ -19,7 +19,7 @@ class LimitRules:
 
     sms_mobile_hour: int = _limit(5, "SMS to one number in an hour")
     sms_mobile_day: int = _limit(10, "SMS to one number in a day")
-    sms_reset_hour: int = _limit(3, "SMS to one number in an hour to reset its password")
+    sms_reset_hour: int = _limit(3, "SMS to one number in an hour to reset its password, and as many to claim it")
     sms_address_hour: int = _limit(10, "SMS that an address asks for in an hour")
     sms_address_burst: int = _limit(5, "and how many of them at once")
     sms_network_hour: int = _limit(60, "SMS that a network (IPv4 /24, IPv6 /48) asks for in an hour")

@@ -13,8 +13,8 @@ _MOBILE = re.compile(r"(?<![0-9])((?:\+?86|0086)?1[3-9][0-9])[0-9]{4}([0-9]{4})(
 
 
 def mask(mobile: str) -> str:
-    """`15400138000` as others may see it: `154****8000`."""
-    return f"{mobile[:3]}****{mobile[-4:]}"
+    """`15400138000` as others may see it: `154****8000`. No number stays none."""
+    return f"{mobile[:3]}****{mobile[-4:]}" if mobile else ""
 
 
 def mask_all(value: Any) -> Any:

@@ -26,6 +26,7 @@ from server.schemas.account import (
     UserRegister,
 )
 from server.schemas.base import Rules
+from server.schemas.claims import ClaimShown, MobileClaim, MobileClaimed, MobileRecover, MobileRecovering
 from server.schemas.code import (
     POLL_MAX_S,
     SMS_PURPOSES,
@@ -198,6 +199,33 @@ async def change_mobile(services: Services, caller: Caller, data: Data) -> Reply
             _holder(caller), **data, caller=caller, captcha_passed=passed
         )
     return Reply({"mobile": mask(changed["mobile"])})
+
+
+async def claim_mobile(services: Services, caller: Caller, data: Data) -> Reply:
+    """Ask for the number of an account that is not one's own; it lets go after a cool-off, if nobody refuses."""
+    passed = await _admit(services, caller, "mobile.claim", "claim", data)
+    async with services.guesses.trying(caller, "claim", captcha_passed=passed):
+        return Reply({"due_at": await services.claims.claim(**data, caller=caller)})
+
+
+async def recover_mobile(services: Services, caller: Caller, data: Data) -> Reply:
+    """Move the account to another number without a code to the old one: after a delay."""
+    passed = await _admit(services, caller, "mobile.recover", "login", data)
+    async with services.guesses.trying(caller, "login", captcha_passed=passed):
+        return Reply(await services.claims.recover(_holder(caller), **data, caller=caller, captcha_passed=passed))
+
+
+async def get_claim(services: Services, caller: Caller, data: Data) -> Reply:
+    """What is asked about this account's number."""
+    await services.limits.charge_address("claim.get", caller.address)
+    return Reply({"claim": await services.claims.get(_holder(caller))})
+
+
+async def refuse_claim(services: Services, caller: Caller, data: Data) -> Reply:
+    """Keep things as they are."""
+    await services.limits.charge_address("claim.refuse", caller.address)
+    await services.claims.refuse(_holder(caller), caller=caller)
+    return Reply({})
 
 
 async def get_profile(services: Services, caller: Caller, data: Data) -> Reply:
@@ -388,6 +416,42 @@ OPERATIONS: dict[str, Operation] = {
             AccountMobileChanged(),
             Rest("POST", "/user/mobile/"),
             _HASHING_S,
+            needs_login=True,
+        ),
+        Operation(
+            "mobile.claim",
+            MobileClaim,
+            claim_mobile,
+            "mobile.claimed",
+            MobileClaimed(),
+            Rest("POST", "/user/claim/", 202),
+        ),
+        Operation(
+            "mobile.recover",
+            MobileRecover,
+            recover_mobile,
+            "mobile.recovering",
+            MobileRecovering(),
+            Rest("POST", "/user/mobile/recovery/", 202),
+            _HASHING_S,
+            needs_login=True,
+        ),
+        Operation(
+            "claim.get",
+            Empty,
+            get_claim,
+            "claim.shown",
+            ClaimShown(),
+            Rest("GET", "/user/claim/"),
+            needs_login=True,
+        ),
+        Operation(
+            "claim.refuse",
+            Empty,
+            refuse_claim,
+            "claim.refused",
+            Empty(),
+            Rest("DELETE", "/user/claim/", 204),
             needs_login=True,
         ),
         Operation(

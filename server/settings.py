@@ -135,6 +135,18 @@ class Settings:
     )
     password_min: int = _setting(8, "int", "fewest characters of a password", validate=Range(6, 64))
     password_max: int = _setting(64, "int", "most characters of a password", validate=Range(16, 256))
+    release_cool_off_h: int = _setting(
+        336,
+        "int",
+        "hours for which whoever is signed in to an account may refuse to give its number away",
+        validate=Range(1, 8760),
+    )
+    recovery_delay_h: int = _setting(
+        72,
+        "int",
+        "hours after which an account moves to a new number without a code to the old one",
+        validate=Range(1, 8760),
+    )
     bcrypt_cost: int = _setting(12, "int", "bcrypt's cost; 12 takes about 0.2 s", validate=Range(10, 16))
     processes: int = _setting(
         1, "int", "workers on the one port, under a parent that replaces what dies", validate=Range(1, 64)

@@ -82,7 +82,7 @@ BESIDES: dict[str, set[str]] = {
     "handlers.admin_socket": {"schemas.admin", "schemas.envelope", "schemas.events"},
     "handlers.inbox": {"schemas.envelope", "schemas.sandbox", "services", "services.inbox", "services.sandbox"}
     | {"sms.faults"},
-    "handlers.page_socket": {"schemas.code", "schemas.envelope", "schemas.events"},
+    "handlers.page_socket": {"schemas.claims", "schemas.code", "schemas.envelope", "schemas.events"},
     "handlers.api": {"services.sessions"},
 }
 # Narrower than "the whole part".

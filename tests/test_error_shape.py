@@ -114,7 +114,7 @@ class OverRest:
 async def world_of(stack: Stack, first: int) -> dict[str, str]:
     """Numbers from `first` on: nobody's, an account's, one with an SMS on its way and its code."""
     page = await stack.page()
-    names = ("free", "taken", "pending", "fresh", "next", "other")
+    names = ("free", "taken", "pending", "fresh", "next", "other", "later")
     world = {name: f"{first + 100 * place}" for place, name in enumerate(names, 1)}
 
     async def send(name: str, mobile: str, purpose: str) -> None:
@@ -136,6 +136,8 @@ async def world_of(stack: Stack, first: int) -> dict[str, str]:
     stack.clock.advance(61)
     await send("reset", world["taken"], "reset")
     await send("change_new", world["next"], "change-new")
+    await send("recover", world["later"], "change-new")
+    await send("claim", world["other"], "claim")
     await send("pending", world["pending"], "register")
     return world
 
@@ -169,6 +171,20 @@ def change(**given: Any) -> dict[str, Any]:
     return {"password": PASSWORD, "new_mobile": "{next}"} | old | new | given
 
 
+def claim(**given: Any) -> dict[str, Any]:
+    """A claim to a number, right but for what is given."""
+    right = {"mobile": "{other}", "sms_code": "{claim_code}", "transaction": "{claim_transaction}"}
+    return right | given
+
+
+def recover(**given: Any) -> dict[str, Any]:
+    """A recovery, right but for what is given."""
+    code = {"new_sms_code": "{recover_code}", "new_transaction": "{recover_transaction}"}
+    return {"password": PASSWORD, "new_mobile": "{later}"} | code | given
+
+
+# Those that act on the second account.
+OF_OTHER = {"mobile.change", "mobile.recover", "claim.get", "claim.refuse", "account.delete"}
 NEW_PASSWORD = "another battery, staple"
 PROFILE = {"name": "张三", "age": 40, "sex": 1, "active": True, "description": ""}
 NOT_TEXT: list[Any] = [None, 1, 1.5, True, [], {}, ["x"], {"$ne": None}]
@@ -337,6 +353,30 @@ CASES: list[tuple[str, Any, str]] = [
     ("profile.replace", {"name": "李四", "active": False}, "validation_failed"),
     ("profile.replace", {"name": "李四"}, "ok"),
     ("profile.replace", PROFILE, "ok"),
+    ("mobile.claim", {}, "mobile_invalid"),
+    ("mobile.claim", claim(role="admin"), "validation_failed"),
+    ("mobile.claim", claim(sms_code="12345"), "validation_failed"),
+    ("mobile.claim", claim(sms_code="{claim_wrong_code}"), "sms_code_invalid"),
+    ("mobile.claim", claim(mobile="{free}"), "sms_code_invalid"),
+    ("mobile.claim", claim(transaction=UNKNOWN), "sms_code_invalid"),
+    ("claim.get", {}, "token_invalid"),
+    ("claim.get", {}, "ok"),
+    ("mobile.claim", claim(mobile="+86 {other}"), "ok"),
+    ("mobile.claim", claim(), "sms_code_invalid"),
+    ("claim.get", {}, "ok"),
+    ("claim.refuse", {}, "token_invalid"),
+    ("claim.refuse", {"all": True}, "validation_failed"),
+    ("claim.refuse", {}, "ok"),
+    ("claim.refuse", {}, "ok"),
+    ("mobile.recover", recover(), "token_invalid"),
+    ("mobile.recover", recover(new_mobile="1"), "mobile_invalid"),
+    ("mobile.recover", recover(role="admin"), "validation_failed"),
+    ("mobile.recover", recover(password=PASSWORD + " "), "credentials_invalid"),
+    ("mobile.recover", recover(new_sms_code="{recover_wrong_code}"), "sms_code_invalid"),
+    ("mobile.recover", recover(new_mobile="{free}"), "sms_code_invalid"),
+    ("mobile.recover", recover(), "ok"),
+    ("mobile.recover", recover(), "sms_code_invalid"),
+    ("claim.get", {}, "ok"),
     ("mobile.change", change(), "token_invalid"),
     ("mobile.change", change(new_mobile="1"), "mobile_invalid"),
     ("mobile.change", change(new_sms_code="12345"), "validation_failed"),
@@ -389,7 +429,7 @@ async def verdicts(transport: Transport, world: dict[str, str]) -> list[Verdict]
     """What needs a login has one, but where the refusal without one is the case."""
     found = []
     for name, data, expected in CASES:
-        whose = "other" if name in ("mobile.change", "account.delete") else "taken"
+        whose = "other" if name in OF_OTHER else "taken"
         token = world[f"{whose}_token"] if OPERATIONS[name].needs_login and expected != "token_invalid" else ""
         found.append(await transport.ask(OPERATIONS[name], fill(data, world), token))
     return found

@@ -170,3 +170,21 @@ async def _account(rest: RestClient) -> Answer:
 
 def _cookie(answer: Answer) -> str:
     return str(answer.headers["Set-Cookie"]).partition(";")[0]
+
+
+async def test_a_claim_is_heard_and_refused_on_another_process(tmp_path: Path) -> None:
+    """The page of its holder need not be where the claimant is, nor where it is refused."""
+    async with servers(tmp_path / "var", 2, LIMITS="observe") as started:
+        theirs, mine = [RestClient(server.port) for server in started]
+        made = await _account(theirs)
+        bearer = {"Authorization": f"Bearer {made.body['token']}"}
+        page = await PageClient.open(started[0].port, **bearer)
+        transaction = (await mine.post("/user/sms/", _BODY | {"purpose": "claim"})).body["transaction"]
+        form = {"mobile": MOBILE, "sms_code": (await _inbox(mine, 2))[0]["code"], "transaction": transaction}
+        claimed = await mine.post("/user/claim/", form)
+        assert claimed.status == 202
+        told = (await page.next_event("claim.shown"))["data"]["claim"]
+        assert (told["kind"], told["due_at"]) == ("release", claimed.body["due_at"])
+        assert (await mine.ask("DELETE", "/user/claim/", **bearer)).status == 204
+        assert (await page.next_event("claim.shown"))["data"] == {"claim": None}
+        await page.close()

@@ -15,6 +15,7 @@ from server.handlers.frames import answer_frame
 from server.i18n import localised
 from server.operations import OPERATIONS, Dispatcher
 from server.rates import SOCKET_CHECKS, SOCKET_FLOOD, SOCKET_MESSAGES, LocalRate
+from server.schemas.claims import ClaimShown
 from server.schemas.code import CountdownTick, SmsState
 from server.schemas.envelope import frame
 from server.schemas.events import Closing, MobileChanged, SessionEnded, StoreHealth
@@ -31,6 +32,7 @@ _PUSHES: dict[str, Schema] = {
     "mobile.freed": MobileChanged(),
     "sms.state": SmsState(),
     "countdown.tick": CountdownTick(),
+    "claim.shown": ClaimShown(),
     "server.closing": Closing(),
     "session.ended": SessionEnded(),
     "degraded": StoreHealth(),

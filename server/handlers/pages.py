@@ -58,6 +58,7 @@ class PageHandler(HttpHandler):
             csp_nonce=self.csp_nonce,
             lang_urls={tag: _with_query(self.request.path, lang=tag, next=self._next) for tag in LOCALES.values()},
             link=self._link,
+            span=lambda hours: _span(locale, hours),
             config_json=self._browser_config(page, locale),
             **context,
         )
@@ -108,6 +109,12 @@ class PageHandler(HttpHandler):
         body = error_body(fault, self.pick_locale_safely(), self.request_id)
         status = fault.status
         self.render_page("error", status=status, message=body["message"], request_id=self.request_id)
+
+
+def _span(locale: str, hours: int) -> str:
+    """A time in words: whole days, or hours."""
+    days, rest = divmod(hours, 24)
+    return text(locale, "page.hours", {"n": hours}) if rest or days < 2 else text(locale, "page.days", {"n": days})
 
 
 def _with_query(path: str, **fields: str) -> str:

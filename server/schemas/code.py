@@ -4,7 +4,7 @@ from marshmallow import fields
 
 from server.schemas.base import Count, Mobile, StrictSchema, Text, captcha_field, one_of, transaction_field
 
-SMS_PURPOSES = ("register", "login", "reset", "change-old", "change-new")
+SMS_PURPOSES = ("register", "login", "reset", "change-old", "change-new", "claim")
 POLL_MAX_S = 25  # proxies commonly give a request 30 s or 60 s
 CAPTCHA_PURPOSES = (*SMS_PURPOSES, "check")
 

@@ -13,6 +13,7 @@ from server.services.admins import AdminService
 from server.services.audit import AuditService
 from server.services.budget import BudgetService
 from server.services.captcha import CaptchaService
+from server.services.claims import ClaimService
 from server.services.codes import CodeService
 from server.services.consent import ConsentRule
 from server.services.controls import ControlService
@@ -50,6 +51,7 @@ class Services:
     audit: AuditService
     budget: BudgetService
     captcha: CaptchaService
+    claims: ClaimService
     codes: CodeService
     consent: ConsentRule
     controls: ControlService

@@ -12,6 +12,7 @@ from server.errors import AppError, StoreUnavailable
 from server.events import EventBus, topics
 from server.logs import get_log, mask
 from server.services.audit import AuditService
+from server.services.claim_news import ClaimNews, overtaken
 from server.services.codes import CodeService
 from server.services.login_guard import LoginGuard
 from server.services.passwords import PasswordService
@@ -62,6 +63,7 @@ class AccountService:
         sessions: SessionService,
         events: EventBus,
         audit: AuditService,
+        news: ClaimNews,
         clock: Clock,
         tell: Tell,
     ) -> None:
@@ -71,6 +73,7 @@ class AccountService:
         self._passwords = passwords
         self._guard = guard
         self._audit = audit
+        self._news = news
         self._sessions = sessions
         self._events = events
         self._clock = clock
@@ -138,7 +141,8 @@ class AccountService:
                 about = {"user": user["_id"] if user else "", "why": fault.code}
                 await self._audit.note("session.refused", caller=caller, **about)
             raise
-        await self._codes.forgive(user["mobile"])
+        if user["mobile"]:
+            await self._codes.forgive(user["mobile"])
         if self._passwords.outdated(user["password"]):
             await self._upgrade(user, password)
         return await self._sign_in(user, "password", caller)
@@ -168,30 +172,35 @@ class AccountService:
         """Remove an account for good, end its sessions and let others have its number."""
         if not await self._users.delete(user):
             raise AppError("busy", retry_after=1)
-        await self._events.publish(topics.MOBILES, kind="mobile.freed", mobile=user["mobile"])
+        if user["mobile"]:
+            await self._events.publish(topics.MOBILES, kind="mobile.freed", mobile=user["mobile"])
         _log.info("account.deleted", user=user["_id"], mobile=mask(user["mobile"]))
         await self._audit.note("account.deleted", user=user["_id"], caller=caller, mobile=user["mobile"])
         await self._sessions.end_all(user["_id"], "deleted", version=user["version"] + 1)
 
     async def disable(self, user_id: str, *, by: str, caller: Caller | None = None) -> None:
-        """Let nobody in any more, as the operator `by` wishes; AppError `not_found`. Its number stays taken."""
-        changed = await self._switch(user_id, disabled_at=self._clock.now())
+        """Let nobody in any more, as the operator `by` wishes; AppError `not_found`. Its number stays taken: a claim
+        that waits is dropped, as nobody could refuse it."""
+        user, changed = await self._switch(user_id, disabled_at=self._clock.now())
         await self._sessions.end_all(user_id, "disabled", version=changed["version"])
         await self._audit.note("account.disabled", user=user_id, caller=caller, mobile=changed["mobile"], by=by)
+        await self._news.note_overtaken(user, changed, "disabled", caller=caller)
 
     async def enable(self, user_id: str, *, by: str, caller: Caller | None = None) -> None:
         """Let its holder in again; AppError `not_found`."""
-        changed = await self._switch(user_id, unset="disabled_at")
+        _, changed = await self._switch(user_id, unset="disabled_at")
         await self._audit.note("account.enabled", user=user_id, caller=caller, mobile=changed["mobile"], by=by)
 
-    async def _switch(self, user_id: str, *, unset: str = "", **fields: Any) -> dict[str, Any]:
-        changed = None
-        while changed is None:
+    async def _switch(self, user_id: str, *, unset: str = "", **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The account before and after."""
+        while True:
             user = await self._users.get(_id=user_id)
             if user is None:
                 raise AppError("not_found")
-            changed = await self._users.change(user, unset=unset, **fields)
-        return changed
+            gone = (unset,) if unset else overtaken(user, "change", "release")
+            changed = await self._users.change(user, unset=gone, **fields)
+            if changed:
+                return user, changed
 
     async def _upgrade(self, user: dict[str, Any], password: str) -> None:
         """Renew an outdated hash; where that cannot be done now the next login does it."""

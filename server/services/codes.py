@@ -110,7 +110,7 @@ class CodeService:
 
     async def forgive(self, mobile: str) -> None:
         """Its holder came in by another way, so wrong codes in a row count from 0 again."""
-        for purpose in ("login", "reset"):
+        for purpose in ("login", "reset", "claim"):
             await self._store.forgive(self._tagger.tag(mobile), purpose)
 
     @asynccontextmanager

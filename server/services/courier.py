@@ -16,6 +16,7 @@ from server.logs import get_log
 from server.metrics import Metrics
 from server.services.otp import code_of
 from server.services.receipts import ReceiptService
+from server.services.sending import SILENT
 from server.services.steps import Sent, StepService
 from server.sms.provider import SendFailed, SendResult, Sms
 from server.sms.router import AFTER_UNKNOWN_S, Route, Router, blames_provider
@@ -114,7 +115,7 @@ class CourierService:
     async def _is_for_somebody(self, mobile: str, record: CodeRecord) -> bool:
         """Whether the code of a silent SMS would be good for anything."""
         user = await self._users.get(mobile=mobile)
-        if record.fields["purpose"] in ("login", "reset"):
+        if record.fields["purpose"] in SILENT:
             return user is not None and is_active(user)
         return user is None
 

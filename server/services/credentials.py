@@ -8,6 +8,7 @@ from server.events import EventBus, topics
 from server.logs import get_log, mask
 from server.password_rule import PasswordRule
 from server.services.audit import AuditService
+from server.services.claim_news import ClaimNews, overtaken
 from server.services.codes import CodeService
 from server.services.login_guard import LoginGuard
 from server.services.notices import NoticeService
@@ -32,6 +33,7 @@ class CredentialService:
         sessions: SessionService,
         audit: AuditService,
         notices: NoticeService,
+        news: ClaimNews,
         events: EventBus,
     ) -> None:
         self._users = users
@@ -42,6 +44,7 @@ class CredentialService:
         self._sessions = sessions
         self._audit = audit
         self._notices = notices
+        self._news = news
         self._events = events
 
     async def require_password(
@@ -60,15 +63,16 @@ class CredentialService:
     async def change_password(
         self, who: Identity, *, password: str, new_password: str, caller: Caller, captcha_passed: bool
     ) -> None:
-        """Replace a password that is known. This session goes on, all others end. AppError `credentials_invalid`,
-        `result_unknown`."""
+        """Replace a password that is known. This session goes on, all others end, and a change of the number that was
+        asked for by the old one comes to nothing. AppError `credentials_invalid`, `result_unknown`."""
         user = await self.require_password(who, password, caller=caller, captcha_passed=captcha_passed)
         if weakness := self._rule.weakness(new_password, mobile=user["mobile"]):
             raise AppError("validation_failed", fields={"new_password": [weakness]})
-        changed = await self._change(user, password=await self._passwords.hash(new_password))
+        changed = await self._change_password(user, new_password)
         await self._sessions.end_all(who.user, "password_changed", but=who.sid, version=changed["version"])
         _log.info("password.changed", user=who.user)
         await self._audit.note("password.changed", user=who.user, caller=caller, session=who.sid)
+        await self._news.note_overtaken(user, changed, "password", caller=caller)
         await self._notices.send("password", user["mobile"], locale=caller.locale)
 
     async def reset_password(
@@ -80,11 +84,12 @@ class CredentialService:
             user = await self._users.get(mobile=mobile)
             if user is None or not is_active(user):
                 raise AppError("sms_code_invalid")
-            changed = await self._change(user, password=await self._passwords.hash(new_password))
+            changed = await self._change_password(user, new_password)
             await self._sessions.end_all(user["_id"], "password_reset", version=changed["version"])
             await self._guard.forgive(user["_id"])
         _log.info("password.reset", user=user["_id"])
         await self._audit.note("password.reset", user=user["_id"], caller=caller, mobile=mobile)
+        await self._news.note_overtaken(user, changed, "reset", caller=caller)
         await self._notices.send("password", mobile, locale=caller.locale)
 
     async def change_mobile(
@@ -104,24 +109,45 @@ class CredentialService:
         This session goes on, all others end. AppError `credentials_invalid`, `sms_code_invalid`, `mobile_taken`,
         `result_unknown`; then both codes are as good as before."""
         user = await self.require_password(who, password, caller=caller, captcha_passed=captcha_passed)
-        old = user["mobile"]
         async with (
-            self._codes.used(old, "change-old", transaction, sms_code),
+            self._codes.used(user["mobile"], "change-old", transaction, sms_code),
             self._codes.used(new_mobile, "change-new", new_transaction, new_sms_code),
         ):
-            changed = await self._change(user, mobile=new_mobile)
-            await self._sessions.end_all(who.user, "mobile_changed", but=who.sid, version=changed["version"])
-        await self._events.publish(topics.MOBILES, kind="mobile.taken", mobile=new_mobile)
-        await self._events.publish(topics.MOBILES, kind="mobile.freed", mobile=old)
-        _log.info("mobile.changed", user=who.user, old=mask(old), new=mask(new_mobile))
-        about = {"user": who.user, "mobile": new_mobile, "session": who.sid, "old": mask(old)}
-        await self._audit.note("mobile.changed", caller=caller, **about)
-        await self._notices.send("mobile", old, locale=caller.locale)
+            changed = await self.move(who, user, new_mobile)
+        await self.tell_move(who, user, changed, caller=caller)
         return changed
 
-    async def _change(self, user: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    async def move(self, who: Identity, user: dict[str, Any], new_mobile: str) -> dict[str, Any]:
+        """The one step of moving to a number, for whoever has proved that he may; the changed account. Whatever was
+        claimed of the old number has no object any more."""
+        gone = (*overtaken(user, "change", "release"), "refused_at")
+        changed = await self._change(user, unset=gone, mobile=new_mobile)
+        await self._sessions.end_all(who.user, "mobile_changed", but=who.sid, version=changed["version"])
+        return changed
+
+    async def tell_move(
+        self, who: Identity, user: dict[str, Any], changed: dict[str, Any], *, caller: Caller
+    ) -> None:
+        """Tell whom it concerns that an account, which was `user`, has moved."""
+        old, new = user["mobile"], changed["mobile"]
+        await self._events.publish(topics.MOBILES, kind="mobile.taken", mobile=new)
+        if old:
+            await self._events.publish(topics.MOBILES, kind="mobile.freed", mobile=old)
+        _log.info("mobile.changed", user=who.user, old=mask(old), new=mask(new))
+        about = {"user": who.user, "mobile": new, "session": who.sid, "old": mask(old)}
+        await self._audit.note("mobile.changed", caller=caller, **about)
+        await self._news.note_overtaken(user, changed, "changed", caller=caller)
+        await self._notices.send("mobile", old, locale=caller.locale)
+
+    async def _change_password(self, user: dict[str, Any], password: str) -> dict[str, Any]:
+        """What was asked for by the old password goes with it."""
+        return await self._change(
+            user, unset=overtaken(user, "change"), password=await self._passwords.hash(password)
+        )
+
+    async def _change(self, user: dict[str, Any], *, unset: tuple[str, ...], **fields: Any) -> dict[str, Any]:
         try:
-            changed = await self._users.change(user, **fields)
+            changed = await self._users.change(user, unset=unset, **fields)
         except NumberTaken:
             raise AppError("mobile_taken") from None
         except ResultUnknown:

@@ -27,6 +27,9 @@ class BoundPage(Protocol):
     def session_ended(self, reason: str) -> None:
         """Tell it and close it; never blocks, never raises."""
 
+    def push(self, kind: str, data: dict[str, Any]) -> None:
+        """Send a message that nobody asked for; never blocks, never raises."""
+
 
 @dataclass(frozen=True, slots=True)
 class _End:
@@ -99,6 +102,11 @@ class SessionGuard:
         self._pages[who.sid].discard(page)
         if not self._pages[who.sid]:
             del self._pages[who.sid]
+
+    def tell(self, user: str, kind: str, data: dict[str, Any]) -> None:
+        """Push to all pages of this process that speak for a session of that account. Seldom, so it looks at each."""
+        for page in [page for page, who in self._bound.items() if who.user == user]:
+            page.push(kind, data)
 
     def _on_end(self, _: str, data: dict[str, Any]) -> None:
         self._end(data["id"], data["reason"])

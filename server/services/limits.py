@@ -52,6 +52,10 @@ def address_rates(rules: LimitRules) -> dict[str, tuple[Rate, ...]]:
         "password.change": hourly(20, 10),
         "password.reset": logins,
         "mobile.change": hourly(20, 10),
+        "mobile.claim": logins,
+        "mobile.recover": hourly(20, 10),
+        "claim.get": minutely(120, 60),
+        "claim.refuse": minutely(60, 60),
         "account.delete": hourly(20, 10),
         "profile.get": minutely(120, 60),
         "profile.change": minutely(60, 60),
@@ -140,9 +144,9 @@ class LimitService:
             self._run("block_run", rules.sms_block_run, mobile),
         )
         yield await self._charge("sms.send", self._block(mobile), block, passed, purpose)
-        if purpose == "reset":
-            reset = (Rate("reset_hour", rules.sms_reset_hour, _HOUR, rules.sms_reset_hour),)
-            yield await self._charge("sms.send", self._tagger.tag(mobile), reset, passed, purpose)
+        if purpose in ("reset", "claim"):
+            few = (Rate(f"{purpose}_hour", rules.sms_reset_hour, _HOUR, rules.sms_reset_hour),)
+            yield await self._charge("sms.send", self._tagger.tag(mobile), few, passed, purpose)
 
     async def charge_wrong_account(self, address: str, account: str) -> None:
         """Note that an address had a wrong password for this account."""

@@ -11,7 +11,9 @@ from server.sms.router import Router
 from server.stores.jobs import JobStore
 
 _log = get_log(__name__)
-NOTICES = ("password", "mobile")
+# A new password; a number that an account has left; one that it will leave; one that it has come to; a change of the
+# number that came to nothing.
+NOTICES = ("password", "mobile", "claim", "moved", "dropped")
 LIFE_S = 3600  # later than that nobody would know what it is about
 
 
@@ -29,8 +31,11 @@ class NoticeService:
         self._metrics = metrics
 
     async def send(self, kind: str, mobile: str, *, locale: str) -> None:
-        """Put one of NOTICES in line. Where it cannot be sent the log says so, and nothing else changes."""
+        """Put one of NOTICES in line. Where it cannot be sent the log says so, and nothing else changes. An account
+        without a number cannot be told."""
         assert kind in NOTICES
+        if not mobile:
+            return
         now = self._clock.now()
         job = {"notice": kind, "mobile": mobile, "locale": locale, "until": str(int(now) + LIFE_S)}
         if not self._router.candidates(job | {"id": ""}):

@@ -20,7 +20,7 @@ from server.stores.users import UserStore
 
 _log = get_log(__name__)
 # Whether such a number has an account is told to nobody: all look the same, and the courier drops what is for nobody.
-SILENT = {"login", "reset"}
+SILENT = {"login", "reset", "claim"}
 _FREE = {"register", "change-new"}
 _SIGNED_IN = {"change-old", "change-new"}
 

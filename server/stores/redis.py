@@ -60,6 +60,11 @@ class Redis:
         async with redis_faults():
             return await self._nodes.call(_key_of(command), command, reading)
 
+    async def now(self) -> float:
+        """Unix seconds by Redis' clock, as every step has it: of all clocks the one that rules go by."""
+        seconds, micros = await self.call("TIME")
+        return float(seconds) + float(micros) / 1e6 + self._clock.offset_ms / 1000
+
     async def each(self, *command: str | int | float) -> list[Any]:
         """Run one command on every master, one after the other."""
         answers = []

@@ -1,6 +1,7 @@
 """The collection `users`. Its unique indexes are the truth about who holds a number."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError, WriteConcernError
@@ -12,6 +13,10 @@ from server.stores.mongo import Mongo, mongo_faults
 
 WRITE_TIMEOUT_S = 5
 _MAJORITY = ReadConcern("majority")
+# What stands in place of a number that an account has lost: no number, and unique as the index wants it.
+_NO_MOBILE = "none:"
+User = dict[str, Any]
+Claim = dict[str, Any]
 
 
 class DuplicateMobiles(Exception):
@@ -31,10 +36,17 @@ def is_active(user: dict[str, Any]) -> bool:
     return "disabled_at" not in user
 
 
+def pending_claim(user: dict[str, Any]) -> Claim | None:
+    """The claim that waits for its day; one that was carried out or dropped and is still to be told is none."""
+    claim: Claim | None = user.get("claim")
+    return claim if claim and "outcome" not in claim else None
+
+
 class UserStore:
     """Users as documents: `_id username mobile password transaction version created_at`, `consent` where it was asked
-    for, `role` where they are operators, and in `profile` what they tell of themselves. `version` counts the changes
-    after which older sessions are no longer good."""
+    for, `role` where they are operators, in `profile` what they tell of themselves, in `claim` what is asked about their number, `refused_at` when it
+    was last refused to give it away. `version` counts the changes after which older sessions are no longer good. An
+    account that lost its number has the mobile "" for whoever reads it here."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._users = mongo.db.users
@@ -45,6 +57,7 @@ class UserStore:
             async with mongo_faults(60):
                 await self._users.create_index("username", unique=True)
                 await self._users.create_index("transaction", unique=True, sparse=True)
+                await self._users.create_index("claim.due_at", sparse=True)
                 await self._create_mobile_index()
         except StoreUnavailable as fault:
             if isinstance(fault.__cause__, OperationFailure) and fault.__cause__.code in (85, 86):
@@ -85,8 +98,7 @@ class UserStore:
         """The user whose `field` (`_id`, `mobile`, `username`) has that value."""
         ((name, value),) = field.items()
         async with mongo_faults():
-            found: dict[str, Any] | None = await self._users.find_one({name: {"$eq": value}})
-        return found
+            return _read(await self._users.find_one({name: {"$eq": value}}))
 
     async def insert(self, user: dict[str, Any]) -> bool:
         """False for a number, name or transaction that is in use. ResultUnknown if it may or may not be written."""
@@ -109,22 +121,44 @@ class UserStore:
     async def _find_committed(self, user_id: str) -> dict[str, Any] | None:
         from_majority = self._users.with_options(read_concern=_MAJORITY)
         async with mongo_faults():
-            found: dict[str, Any] | None = await from_majority.find_one({"_id": {"$eq": user_id}})
-        return found
+            return _read(await from_majority.find_one({"_id": {"$eq": user_id}}))
 
-    async def change(self, user: dict[str, Any], *, unset: str = "", **fields: Any) -> dict[str, Any] | None:
+    async def change(self, user: dict[str, Any], *, unset: Collection[str] = (), **fields: Any) -> User | None:
         """Set `fields` and count the version on; the changed user, or None if it is no longer the one we read.
 
         NumberTaken; ResultUnknown if it may or may not be written.
         """
-        changed = user | fields | {"version": user["version"] + 1}
-        changed.pop(unset, None)
-        step: dict[str, Any] = {"$set": fields | {"version": changed["version"]}}
+        return await self._write(user, unset, fields | {"version": user["version"] + 1})
+
+    async def set_claim(self, user: dict[str, Any], claim: Claim) -> User | None:
+        """Note a claim; sessions stay as good as they are. Answers and raises as `change` does."""
+        return await self._write(user, (), {"claim": claim})
+
+    async def end_claim(self, user: dict[str, Any], **fields: Any) -> User | None:
+        """Take the claim away that was read, whatever else has changed since, and set `fields`."""
+        return await self._write(user, ("claim",), fields, whole=False)
+
+    async def due_claims(self, now: float, most: int) -> list[User]:
+        """Accounts whose claim's day has come, those that have waited longest first."""
+        async with mongo_faults():
+            cursor = self._users.find({"claim.due_at": {"$lte": now}}).sort("claim.due_at", 1).limit(most)
+            return [user async for found in cursor if (user := _read(found))]
+
+    async def _write(
+        self, user: User, unset: Collection[str], fields: dict[str, Any], *, whole: bool = True
+    ) -> User | None:
+        """One conditional step. The claim is part of the condition: to refuse one and to carry it out cannot both
+        succeed. `whole`: and so is the version."""
+        changed = {name: value for name, value in (user | fields).items() if name not in unset}
+        step: dict[str, Any] = {"$set": _stored(user, fields)} if fields else {}
         if unset:
-            step["$unset"] = {unset: ""}
+            step["$unset"] = dict.fromkeys(unset, "")
+        known = _as_read(user)
+        if not whole:
+            del known["version"]
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
-                done = await self._users.update_one(_as_read(user), step)
+                done = await self._users.update_one(known, step)
         except DuplicateKeyError:
             raise NumberTaken from None
         except (PyMongoError, TimeoutError) as fault:
@@ -172,10 +206,8 @@ class UserStore:
     async def page(self, after: str, count: int) -> list[dict[str, Any]]:
         """At most `count` users in the order of their ids, from the one after `after`."""
         async with mongo_faults():
-            found: list[dict[str, Any]] = (
-                await self._users.find({"_id": {"$gt": after}}).sort("_id", 1).limit(count).to_list(count)
-            )
-        return found
+            cursor = self._users.find({"_id": {"$gt": after}}).sort("_id", 1).limit(count)
+            return [user async for found in cursor if (user := _read(found))]
 
     async def set_password(self, user_id: str, old: str, new: str) -> bool:
         """Replace a stored hash, if it is still `old`."""
@@ -186,5 +218,16 @@ class UserStore:
         return bool(done.modified_count)
 
 
-def _as_read(user: dict[str, Any]) -> dict[str, Any]:
-    return {"_id": {"$eq": user["_id"]}, "version": {"$eq": user["version"]}}
+def _as_read(user: User) -> dict[str, Any]:
+    claim = {"$eq": user["claim"]} if "claim" in user else {"$exists": False}
+    return {"_id": {"$eq": user["_id"]}, "version": {"$eq": user["version"]}, "claim": claim}
+
+
+def _read(found: User | None) -> User | None:
+    if found and str(found.get("mobile")).startswith(_NO_MOBILE):
+        return found | {"mobile": ""}
+    return found
+
+
+def _stored(user: User, fields: dict[str, Any]) -> dict[str, Any]:
+    return fields | {"mobile": _NO_MOBILE + user["_id"]} if fields.get("mobile") == "" else fields

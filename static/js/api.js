@@ -23,6 +23,10 @@ const ROUTES = {
   "password.change": (data) => post("/user/password/", data),
   "password.reset": (data) => post("/user/password/reset/", data),
   "mobile.change": (data) => post("/user/mobile/", data),
+  "mobile.claim": (data) => post("/user/claim/", data),
+  "mobile.recover": (data) => post("/user/mobile/recovery/", data),
+  "claim.get": () => get("/user/claim/"),
+  "claim.refuse": () => ({ method: "DELETE", path: "/user/claim/" }),
   "profile.get": () => get("/user/me/"),
   "profile.update": (data) => ({ method: "PATCH", path: "/user/me/", body: data }),
   "account.delete": (data) => ({ method: "DELETE", path: "/user/me/", body: data }),
@@ -38,7 +42,7 @@ const COOKIE_BOUND = new Set(["user.register", "session.login", "session.refresh
 // An answer to GeeTest may be longer than a message of the websocket.
 const LONG = new Set(["captcha.check"]);
 // Asking these twice does no harm, so an answer lost with the connection is asked for again.
-const REPEATABLE = new Set(["mobile.check", "captcha.new", "sms.watch", "profile.get", "session.list"]);
+const REPEATABLE = new Set(["mobile.check", "captcha.new", "sms.watch", "profile.get", "claim.get", "claim.refuse", "session.list"]);
 
 /**
  * call(type, data, signal) → the reply's data, or a Refusal; an aborted `signal` ends a request over REST. `token()` is

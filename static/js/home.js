@@ -1,16 +1,19 @@
 // The home page: signed in or not.
 
+import { ClaimBanner } from "./claim-banner.js";
 import { busyWhile, byId, showMessage, showRefusal } from "./fields.js";
 import { takeReason } from "./handover.js";
 import { Session } from "./session.js";
 import { announce, config, t } from "./texts.js";
 
 const session = new Session({ opened: onOpened, ended: onEnded, trouble: onTrouble });
+const claim = new ClaimBanner(session);
 
 function onOpened() {
   byId("username").textContent = session.username;
   show("signed-in");
   drawLife();
+  claim.look();
 }
 
 function onEnded(reason) {

@@ -2,11 +2,11 @@
 
 import { ask } from "./ask.js";
 import { callWithCaptcha } from "./captcha.js";
-import { CodeField } from "./code-field.js";
+import { ClaimBanner } from "./claim-banner.js";
 import { Devices } from "./devices.js";
 import { busyWhile, byId, setVerdict, showFaults, showMessage, showRefusal, wireReveals } from "./fields.js";
 import { keepReason } from "./handover.js";
-import { NumberField } from "./number.js";
+import { NumberCard } from "./number-card.js";
 import { PasswordField } from "./password-field.js";
 import { Profile } from "./profile.js";
 import { Session } from "./session.js";
@@ -16,15 +16,18 @@ const session = new Session({ opened: onOpened, ended: onEnded, trouble: onTroub
 const { call } = session;
 const profile = new Profile({ call, shown: showAccount });
 const devices = new Devices({ call });
+const claim = new ClaimBanner(session);
+const number = new NumberCard({ session, moved: onMoved, asked: () => claim.look() });
 let begun = false;
 
 // Coming and going
 
 async function onOpened() {
+  claim.look();
   if (begun) return;
   begun = true;
   byId("password-username").value = session.username;
-  wireMobile();
+  number.wire();
   try {
     await Promise.all([profile.load(), devices.load()]);
     show("signed-in");
@@ -32,6 +35,11 @@ async function onOpened() {
     begun = false;
     onTrouble(refusal);
   }
+}
+
+async function onMoved() {
+  await profile.load();
+  devices.load();
 }
 
 function onEnded(reason) {
@@ -56,7 +64,8 @@ function show(id) {
 
 function showAccount({ name, mobile, created_at }) {
   byId("me-name").textContent = name;
-  byId("me-mobile").textContent = mobile;
+  byId("me-mobile").textContent = mobile || t("page.no_mobile");
+  number.show(mobile);
   const day = new Date(created_at * 1000).toLocaleDateString(config.lang, { dateStyle: "medium" });
   byId("me-since").textContent = t("page.since", { day });
 }
@@ -87,79 +96,6 @@ async function changePassword(password) {
   } catch (refusal) {
     showCredentialRefusal(passwordForm, line, "old_password", refusal);
   }
-}
-
-// Number
-
-const mobileForm = byId("mobile-form");
-let mobile = null;
-
-/** When the websocket is there: these fields live on it. */
-function wireMobile() {
-  const { socket } = session;
-  const shared = { socket, call, form: mobileForm, message: byId("mobile-message") };
-  const oldNumber = new NumberField({ input: mobileForm.elements.old_mobile, changed: () => mobile?.oldCode.follow() });
-  const newNumber = new NumberField({
-    input: mobileForm.elements.new_mobile, socket, call, changed: () => mobile?.newCode.follow(),
-  });
-  const oldCode = new CodeField({
-    ...shared, purpose: "change-old", mobile: () => oldNumber.mobile, sendable: () => oldNumber.sendable,
-  });
-  const newCode = new CodeField({
-    ...shared, suffix: "_new", purpose: "change-new", mobile: () => newNumber.mobile, sendable: () => newNumber.sendable,
-    taken: () => newNumber.showTaken(),
-  });
-  mobile = { oldNumber, newNumber, oldCode, newCode };
-}
-
-function onMobileSubmit(event) {
-  event.preventDefault();
-  const { oldNumber, newNumber, oldCode, newCode } = mobile;
-  const { mobile_password: password } = mobileForm.elements;
-  oldNumber.complain();
-  newNumber.complain();
-  const faults = faultsOf({
-    sms_code: oldCode.fault(), sms_code_new: newCode.fault(), mobile_password: password.value ? null : t("page.password_empty"),
-  });
-  if (faults || !oldNumber.mobile || !newNumber.mobile) return showFaults(mobileForm, byId("mobile-message"), faults ?? {});
-  return busyWhile(byId("mobile-submit"), () => changeMobile(password.value));
-}
-
-async function changeMobile(password) {
-  const { newNumber, oldCode, newCode } = mobile;
-  const line = byId("mobile-message");
-  showMessage(line, "quiet");
-  newNumber.held = true;
-  try {
-    const fresh = newCode.proof;
-    await callWithCaptcha(call, "mobile.change", {
-      password, ...oldCode.proof, new_mobile: newNumber.mobile, new_sms_code: fresh.sms_code, new_transaction: fresh.transaction,
-    });
-    await onMobileChanged(line);
-  } catch (refusal) {
-    onMobileRefused(line, refusal);
-  } finally {
-    newNumber.held = false;
-  }
-}
-
-async function onMobileChanged(line) {
-  mobileForm.reset();
-  for (const part of [mobile.oldCode, mobile.newCode]) part.clear();
-  for (const part of [mobile.oldNumber, mobile.newNumber]) part.fill("");
-  setVerdict(mobileForm.elements.mobile_password, "hint");
-  showMessage(line, "good", t("page.mobile_changed"));
-  await profile.load();
-  devices.load();
-}
-
-function onMobileRefused(line, refusal) {
-  if (refusal.code === "mobile_taken") return mobile.newNumber.showTaken();
-  if (refusal.code === "sms_code_invalid") {
-    const text = refusal.message;
-    return showFaults(mobileForm, line, { sms_code: text, sms_code_new: text });
-  }
-  return showCredentialRefusal(mobileForm, line, "mobile_password", refusal);
 }
 
 // The end
@@ -205,13 +141,12 @@ function showCredentialRefusal(form, line, field, refusal) {
 }
 
 wireReveals();
-for (const form of [passwordForm, mobileForm, deleteForm]) {
+for (const form of [passwordForm, byId("mobile-form"), deleteForm]) {
   for (const input of form.querySelectorAll("input[autocomplete=current-password]")) {
     input.addEventListener("input", () => setVerdict(input, "hint"));
   }
 }
 passwordForm.addEventListener("submit", onPasswordSubmit);
-mobileForm.addEventListener("submit", onMobileSubmit);
 deleteForm.addEventListener("submit", onDeleteSubmit);
 deleteForm.elements.delete_sure.addEventListener("change", ({ target }) => { byId("delete-submit").disabled = !target.checked; });
 byId("logout").addEventListener("click", onLogout);

@@ -116,8 +116,8 @@ export class NumberField {
   #show(status, text) {
     this.status = status;
     setVerdict(this.input, status, text);
-    const login = byId("mobile-login");
-    if (login) login.hidden = status !== "taken";
+    const ways = byId("mobile-ways");
+    if (ways) ways.hidden = status !== "taken";
     for (const part of document.querySelectorAll(`[data-follows=${this.input.id}]`)) part.dataset.state = status;
     const answer = byId("answer");
     if (answer) answer.textContent = t(`page.answer_${status}`);

@@ -5,6 +5,7 @@ import { callWithCaptcha } from "./captcha.js";
 import { CodeField } from "./code-field.js";
 import { showConnection } from "./connection.js";
 import { busyWhile, byId, setVerdict, showFaults, showMessage, showRefusal, wireReveals } from "./fields.js";
+import { keepNumber } from "./handover.js";
 import { goOn } from "./next.js";
 import { NumberField } from "./number.js";
 import { PasswordField } from "./password-field.js";
@@ -158,6 +159,7 @@ function wire() {
   password2.addEventListener("blur", onPassword2Blur);
   agree?.addEventListener("change", onAgree);
   form.addEventListener("submit", onSubmit);
+  byId("mobile-ways").addEventListener("click", () => keepNumber(number.mobile));
   socket.on("state", onConnection);
   const missing = new Set();
   const show = () => { byId("degraded").hidden = missing.size === 0; };

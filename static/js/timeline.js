@@ -3,8 +3,8 @@
 import { announce, t, timeText } from "./texts.js";
 
 const STEPS = ["queued", "sending", "accepted", "delivered"];
-// These two never say whether the number is known, so they have one step only.
-export const SILENT = new Set(["login", "reset"]);
+// These never say whether the number is known, so they have one step only.
+export const SILENT = new Set(["login", "reset", "claim"]);
 // What failed only after the carrier had taken it.
 const AFTER_ACCEPTED = new Set(["undelivered"]);
 // How long a step may take before the page says that this is nothing to worry about.

@@ -9,6 +9,7 @@ from tests.conftest import Stack
 from tests.e2e.accounts import request_sms, take_number
 from tests.e2e.visitor import RegisterPage, Visitor
 from tests.helpers import MOBILE, PASSWORD
+from tests.people import code_for
 
 
 async def register_empty(visitor: Visitor, stack: Stack, query: str) -> None:
@@ -251,6 +252,60 @@ async def admin_denied(visitor: Visitor, stack: Stack, query: str) -> None:
     await expect(visitor.page.locator("#denied")).to_be_visible()
 
 
+async def claim_with_errors(visitor: Visitor, stack: Stack, query: str) -> None:
+    """Nothing was filled in right."""
+    await visitor.open("/claim" + query)
+    await visitor.page.locator("#mobile").fill("1540000")
+    await visitor.page.locator("#submit").click()
+    await expect(visitor.page.locator("#sms_code-verdict")).to_have_attribute("data-state", "invalid")
+
+
+async def claim_done(visitor: Visitor, stack: Stack, query: str) -> None:
+    """The number is claimed."""
+    await take_number(stack)
+    stack.clock.advance(61)
+    sent = len(stack.provider.sent)
+    await visitor.open("/claim" + query)
+    await visitor.page.locator("#mobile").fill(MOBILE)
+    await visitor.page.locator("#send-code").click()
+    await expect(visitor.page.locator("#sms-timeline")).to_be_visible()
+    await visitor.page.locator("#sms_code").fill((await stack.provider.nth(sent + 1)).code)
+    await visitor.page.locator("#submit").click()
+    await expect(visitor.page.locator("#success")).to_be_visible()
+
+
+async def claim_number(stack: Stack) -> None:
+    """Somebody who has the number now claims it."""
+    stack.clock.advance(61)
+    form = {"mobile": MOBILE} | await code_for(stack, MOBILE, "claim")
+    assert (await stack.rest().post("/user/claim/", form)).status == 202
+
+
+async def home_claimed(visitor: Visitor, stack: Stack, query: str) -> None:
+    """A member's number is claimed."""
+    await home_signed_in(visitor, stack, query)
+    await claim_number(stack)
+    await expect(visitor.page.locator("#claim")).to_be_visible()
+
+
+async def me_recovering(visitor: Visitor, stack: Stack, query: str) -> None:
+    """A new number was asked for without the old one, which somebody claims."""
+    await home_signed_in(visitor, stack, query)
+    await claim_number(stack)
+    page = visitor.page
+    await visitor.open("/me" + query)
+    await expect(page.locator("#claim")).to_have_attribute("data-state", "release")
+    await page.locator("#mobile-way").click()
+    sent = len(stack.provider.sent)
+    await page.locator("#new_mobile").fill("15400000002")
+    await page.locator("#send-code_new").click()
+    await expect(page.locator("#sms-timeline_new")).to_be_visible()
+    await page.locator("#sms_code_new").fill((await stack.provider.nth(sent + 1)).code)
+    await page.locator("#mobile_password").fill(PASSWORD)
+    await page.locator("#mobile-submit").click()
+    await expect(page.locator("#claim")).to_have_attribute("data-state", "change")
+
+
 async def error_page(visitor: Visitor, stack: Stack, query: str) -> None:
     """An address that is not ours."""
     visitor.expects("404 /nowhere")
@@ -290,6 +345,10 @@ STATES: tuple[Reach, ...] = (
     me_with_errors,
     admin,
     admin_denied,
+    claim_with_errors,
+    claim_done,
+    home_claimed,
+    me_recovering,
     error_page,
     inbox,
 )

@@ -18,14 +18,16 @@ NEW = "another battery, staple"
 OTHER = "15400000002"
 
 
-async def at_home(visit: Visit, stack: Stack, *, websocket: bool = True, path: str = "/me") -> Visitor:
+async def at_home(
+    visit: Visit, stack: Stack, *, websocket: bool = True, path: str = "/me", account: str = MOBILE
+) -> Visitor:
     """Somebody on /me, whose page listens."""
     bound = len(stack.services.guard._bound)
     visitor = await visit(stack, None)
     if not websocket:
         await visitor.loses_websockets()
     await visitor.open("/login")
-    await visitor.page.locator("#account").fill(MOBILE)
+    await visitor.page.locator("#account").fill(account)
     await visitor.page.locator("#password").fill(PASSWORD)
     await visitor.page.locator("#submit").click()
     await expect(visitor.page.locator("#username")).to_contain_text("hm_")

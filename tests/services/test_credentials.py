@@ -34,7 +34,11 @@ async def test_a_code_signs_in_without_the_password(stack: Stack) -> None:
     assert again.error["code"] == "sms_code_invalid"
 
 
-USES = {"login": ("session.login", {}), "reset": ("password.reset", {"new_password": NEW})}
+USES = {
+    "login": ("session.login", {}),
+    "reset": ("password.reset", {"new_password": NEW}),
+    "claim": ("mobile.claim", {}),
+}
 
 
 @pytest.mark.parametrize("purpose", USES)

@@ -135,13 +135,14 @@ async def test_rl_6_neighbouring_numbers_shut_their_block(start: Start) -> None:
     assert (await send("15400089999")).status == 202
 
 
-async def test_rl_1_a_number_has_three_sms_an_hour_for_a_new_password(stack: Stack) -> None:
+@pytest.mark.parametrize("purpose", ["reset", "claim"])
+async def test_rl_1_a_number_has_three_sms_an_hour_for_a_new_password_or_a_claim(stack: Stack, purpose: str) -> None:
     """Known or not."""
     send = sender(stack)
     for _ in range(3):
-        assert (await send(MOBILE, "reset")).status == 202
+        assert (await send(MOBILE, purpose)).status == 202
         stack.clock.advance(61)
-    await wait_is_true(stack, lambda: send(MOBILE, "reset"), "sms_limit")
+    await wait_is_true(stack, lambda: send(MOBILE, purpose), "sms_limit")
 
 
 # Codes
