@@ -44,9 +44,9 @@ def pending_claim(user: dict[str, Any]) -> Claim | None:
 
 class UserStore:
     """Users as documents: `_id username mobile password transaction version created_at`, `consent` where it was asked
-    for, `role` where they are operators, in `profile` what they tell of themselves, in `claim` what is asked about their number, `refused_at` when it
-    was last refused to give it away. `version` counts the changes after which older sessions are no longer good. An
-    account that lost its number has the mobile "" for whoever reads it here."""
+    for, `role` where they are operators, in `profile` what they tell of themselves, in `claim` what is asked about
+    their number, `refused_at` when it was last refused to give it away. `version` counts the changes after which
+    older sessions are no longer good. An account that lost its number has the mobile "" for whoever reads it here."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._users = mongo.db.users

@@ -224,8 +224,11 @@ async def test_a_closed_account_gives_nothing_away(stack: Stack) -> None:
     """Nobody could refuse: what waits is dropped, and nothing new begins."""
     made = await sign_up(stack)
     await claim(stack)
+    form = {"mobile": MOBILE} | await code_for(stack, MOBILE, "claim")
+    stack.clock.advance(61)
     await stack.services.accounts.disable(made.body["id"], by="hm_operator")
     assert await events(stack, made.body["id"]) == ["claim.opened", "claim.dropped"]
+    assert (await stack.rest().post("/user/claim/", form)).error["code"] == "sms_code_invalid"
     sent = len(stack.provider.sent)
     queued = await stack.rest().post("/user/sms/", {"mobile": MOBILE, "purpose": "claim"})
     assert queued.status == 202
