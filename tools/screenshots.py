@@ -121,6 +121,8 @@ def walk(browser: Browser, site: str, lang: str, mobile: str) -> None:
     take(inbox, lang, "8-taken")
     visit(inbox, f"{site}/login?lang={lang}")
     take(inbox, lang, "9-login")
+    visit(inbox, f"{site}/claim?lang={lang}")
+    take(inbox, lang, "10-claim")
     context.close()
 
 
