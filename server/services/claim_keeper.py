@@ -54,10 +54,10 @@ class ClaimKeeper:
 
     async def look(self) -> None:
         """Carry out what is due. One that fails stays due, and holds up no other."""
-        now = await self._now()
-        for user in await self._users.due_claims(now, AT_ONCE):
+        for user in await self._users.due_claims(await self._now(), AT_ONCE):
             try:
-                done = await self._take(user, now)
+                # Of this moment: those before it may have taken long, and who reads an old time takes us for dead.
+                done = await self._take(user, await self._now())
                 if done:
                     await self._tell(done)
             except Exception as fault:
