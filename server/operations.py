@@ -218,7 +218,8 @@ async def recover_mobile(services: Services, caller: Caller, data: Data) -> Repl
 async def get_claim(services: Services, caller: Caller, data: Data) -> Reply:
     """What is asked about this account's number."""
     await services.limits.charge_address("claim.get", caller.address)
-    return Reply({"claim": await services.claims.get(_holder(caller))})
+    claim = await services.claims.get(_holder(caller))
+    return Reply({"claim": claim, "server_now": round(services.clock.now(), 3)})
 
 
 async def refuse_claim(services: Services, caller: Caller, data: Data) -> Reply:

@@ -47,6 +47,7 @@ class Claim(StrictSchema):
 
 
 class ClaimShown(StrictSchema):
-    """`claim.shown`, also as a push: how it stands now."""
+    """`claim.shown`, also as a push (then without `server_now`): how it stands now."""
 
     claim = fields.Nested(Claim, allow_none=True)
+    server_now = fields.Float()

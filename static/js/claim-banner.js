@@ -9,6 +9,7 @@ const ASK_MS = 60_000;
 export class ClaimBanner {
   #session;
   #claim = null;
+  #ahead = 0;
   #heard = null;
   #box = byId("claim");
   #title = byId("claim-title");
@@ -24,7 +25,9 @@ export class ClaimBanner {
   async look() {
     this.#listen();
     try {
-      this.#show((await this.#session.call("claim.get")).claim);
+      const { claim, server_now } = await this.#session.call("claim.get");
+      this.#ahead = server_now - Date.now() / 1000;
+      this.#show(claim);
     } catch {
       // The page is as good without; it asks again.
     }
@@ -53,7 +56,7 @@ export class ClaimBanner {
 
   #draw() {
     const { kind, mobile, due_at: due } = this.#claim;
-    const left = due - Date.now() / 1000;
+    const left = due - this.#ahead - Date.now() / 1000;
     const when = { date: dateText(due), wait: left > 0 ? t("page.claim_in", { wait: waitText(left) }) : t("page.claim_soon") };
     this.#box.dataset.state = kind;
     this.#title.textContent = t(`page.claim_title_${kind}`, { mobile });
