@@ -456,11 +456,11 @@ async def open_services(
         )
         stack.push_async_callback(members.aclose)
         await _join(members)
+        await claims.start()
         hearing = (countdowns, mobiles, guard, claim_keeper, rooms, health, monitor)
         for running in (controls, lag, hooks, courier, worker, *hearing):
             await running.start()
             stack.push_async_callback(running.aclose)
-        await claims.start()
         if services.inbox and services.sandbox:
             await services.inbox.start()
             await services.sandbox.start()
