@@ -21,11 +21,17 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 ALL = ROOT / "var" / "screenshots"
-SHOWN = {"en-4-delivered-1280": "register.png", "zh-CN-4-delivered-1280": "register.zh-CN.png"}
+SHOWN = {
+    "en-4-delivered-1280": "register.png",
+    "zh-CN-4-delivered-1280": "register.zh-CN.png",
+    "en-11-monitor-1440": "monitor.png",
+    "zh-CN-11-monitor-1440": "monitor.zh-CN.png",
+}
 
 LANGUAGES = {"zh-CN": "15400138000", "en": "15400138001"}
 SIZES = {1280: 860, 390: 844}
 PASSWORD = "correct horse battery"
+_QUIET_S, _BUSY_S = 12, 14  # so that the charts have something to show
 
 
 def main() -> None:
@@ -34,10 +40,11 @@ def main() -> None:
     ALL.mkdir(exist_ok=True)
     IMAGES.mkdir(exist_ok=True)
     expect.set_options(timeout=15_000)
-    with running_site() as site, sync_playwright() as playwright:
+    with running_site() as (site, environ), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
         for lang, mobile in LANGUAGES.items():
             walk(browser, site, lang, mobile)
+            watch(browser, site, lang, mobile, environ)
         browser.close()
     for name, shown in SHOWN.items():
         shutil.copyfile(ALL / f"{name}.png", IMAGES / shown)
@@ -45,8 +52,8 @@ def main() -> None:
 
 
 @contextmanager
-def running_site() -> Iterator[str]:
-    """A fresh Haoma with its sandbox; the value is its address."""
+def running_site() -> Iterator[tuple[str, dict[str, str]]]:
+    """A fresh Haoma with its sandbox: its address, and the environment of a tool beside it."""
     with tempfile.TemporaryDirectory(prefix="haoma-pictures-") as var_dir:
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         settings = {"VAR_DIR": var_dir, "PORT": "0", "BCRYPT_COST": "10"}
@@ -62,7 +69,7 @@ def running_site() -> Iterator[str]:
             line = server.stdout.readline() if server.stdout else ""
             if "ready" not in line:
                 sys.exit("run.py did not start; run it by hand to see why.")
-            yield line.split()[-1].removesuffix("/register")
+            yield line.split()[-1].removesuffix("/register"), environ | settings | {"PYTHONPATH": "."}
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait()
@@ -123,6 +130,38 @@ def walk(browser: Browser, site: str, lang: str, mobile: str) -> None:
     take(inbox, lang, "9-login")
     visit(inbox, f"{site}/claim?lang={lang}")
     take(inbox, lang, "10-claim")
+    context.close()
+
+
+def watch(browser: Browser, site: str, lang: str, mobile: str, environ: dict[str, str]) -> None:
+    """The same person as an operator, while others come and go."""
+    tool = (sys.executable, "tools/make_admin.py", mobile)
+    subprocess.run(tool, cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    context = browser.new_context(locale=lang, timezone_id="Asia/Shanghai")
+    page = context.new_page()
+    visit(page, f"{site}/login?lang={lang}")
+    page.locator("#account").fill(mobile)
+    page.locator("#password").fill(PASSWORD)
+    page.locator("#submit").click()
+    expect(page.locator("#signed-in")).to_be_visible()
+    visit(page, f"{site}/admin?lang={lang}")
+    expect(page.locator("#monitor")).to_be_visible()
+    for step in range(_BUSY_S * 4):
+        for _ in range(step % 9):
+            context.request.get(f"{site}/user/mobile/154{step:04d}{step % 9:04d}/")
+        page.wait_for_timeout(200)
+    page.locator("#block-kind").select_option("prefix")
+    page.locator("#block-value").fill("1541234")
+    page.locator("#block-submit").click()
+    page.locator("#ask-yes").click()
+    page.locator("#lookup").fill(mobile)
+    page.locator("#lookup-submit").click()
+    expect(page.locator("#found section")).to_have_count(2)
+    page.wait_for_timeout(_QUIET_S * 1000)
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    page.evaluate("window.scrollTo(0, 0)")
+    page.screenshot(path=ALL / f"{lang}-11-monitor-1440.png", animations="disabled")
+    take(page, lang, "11-monitor")
     context.close()
 
 

@@ -53,20 +53,20 @@ export class Feed {
       .filter((event) => group === "all" || groupOf(event.kind) === group)
       .map((event) => [event, textOf(event)])
       .filter(([event, text]) => `${text} ${event.kind} ${event.transaction ?? ""}`.toLowerCase().includes(words));
-    byId("feed").replaceChildren(...wanted.slice(0, SHOWN).map(([event, text]) => this.#itemOf(event, text)));
+    byId("feed").replaceChildren(...folded(wanted).slice(0, SHOWN).map((row) => this.#itemOf(row)));
     byId("feed-empty").hidden = wanted.length > 0;
     byId("feed-empty").textContent = this.#events.length ? t("ops.feed_none") : t("ops.feed_empty");
     byId("feed-more").hidden = this.#more === 0;
     byId("feed-more").textContent = t("ops.feed_more", { n: this.#more });
   }
 
-  #itemOf(event, text) {
+  #itemOf({ event, text, times }) {
     const item = document.createElement("li");
     item.dataset.group = groupOf(event.kind);
     const time = document.createElement("time");
     time.textContent = clockText(event.at);
     const words = document.createElement("span");
-    words.textContent = text;
+    words.textContent = times > 1 ? `${text} ×${times}` : text;
     item.append(time, words);
     if (event.transaction) {
       const look = document.createElement("button");
@@ -78,6 +78,17 @@ export class Feed {
     }
     return item;
   }
+}
+
+/** The same thing several times in a row is one line, with the time of the last. */
+function folded(events) {
+  const rows = [];
+  for (const [event, text] of events) {
+    const last = rows.at(-1);
+    if (last?.text === text && !event.transaction) last.times += 1;
+    else rows.push({ event, text, times: 1 });
+  }
+  return rows;
 }
 
 function groupOf(kind) {

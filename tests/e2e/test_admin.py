@@ -80,6 +80,16 @@ async def test_the_feed_can_be_held(stack: Stack, visit: Visit) -> None:
     await expect(page.locator("#feed")).to_contain_text("注册成功 · 154****0001")
 
 
+async def test_the_same_thing_in_a_row_is_one_line(stack: Stack, visit: Visit) -> None:
+    """So that a flood of refusals does not wash the rest away."""
+    page = (await open_monitor(visit, stack)).page
+    rest = stack.rest()
+    for _ in range(5):
+        await rest.get("/user/mobile/1/")
+    await expect(page.locator("#feed li").filter(has_text="mobile_invalid")).to_have_count(1)
+    await expect(page.locator("#feed li").first).to_contain_text("×5")
+
+
 async def test_a_blocked_range_is_refused_on_the_page_until_it_is_lifted(stack: Stack, visit: Visit) -> None:
     """The visitor is told why; the list says until when and by whom; other operators see it at once."""
     page = (await open_monitor(visit, stack)).page
