@@ -130,7 +130,8 @@ class MonitorService:
         await self._tasks.aclose()
         self._count()
         try:
-            await self._tell_store(self._record(1.0, {}))
+            while self._telling is not None or self._untold:  # a beat under way was cut off, and then the rest
+                await self._tell_store(self._record(1.0, {}))
             await self._store.leave(self.process)
         except StoreUnavailable:
             pass  # It is forgotten by itself.
