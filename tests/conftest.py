@@ -148,7 +148,7 @@ async def open_stack(
                 mongo=mongo,
                 redis=redis,
                 clock=clock,
-                routes=None if sandbox else routes or [Route(provider, rate=1000)],
+                routes=() if sandbox else routes or [Route(provider, rate=1000)],
                 captcha=Altcha([b"k" * 32], cost=10, tries=(5, 9)),
             )
         )

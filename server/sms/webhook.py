@@ -70,8 +70,9 @@ class Webhook:
 
 
 def _key_of(options: ProviderOptions) -> bytes:
+    text = options.require("SECRET")
     try:
-        return read_secret(options.require("SECRET"))
+        return read_secret(text)
     except ValueError as fault:
         raise options.fault("SECRET", str(fault)) from None
 
