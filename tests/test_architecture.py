@@ -51,7 +51,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "operation": {"caller", "roles", "schemas", "services"},
     "admin_operations": {"caller", "errors", "logs", "operation", "schemas", "services"},
     "operations": {"admin_operations", "caller", "errors", "logs", "operation", "schemas", "services"},
-    "handlers": {"caller", "edge", "errors", "i18n", "logs", "operation", "operations", "rates", "strict_json"},
+    "channels": {"schemas"},
+    "handlers": {"caller", "edge", "errors", "i18n", "logs", "operation", "operations", "rates", "strict_json"}
+    | {"channels"},
     "app": {"edge", "handlers", "logs", "operations", "password_rule", "settings"},
     "workers": {"clock", "logs", "tasks"},
     "main": {
@@ -79,10 +81,10 @@ BESIDES: dict[str, set[str]] = {
     "schemas.sandbox": {"sms.faults"},
     "sms.sandbox": {"clock", "tasks"},
     "handlers.frames": {"schemas.envelope"},
-    "handlers.admin_socket": {"schemas.admin", "schemas.envelope", "schemas.events"},
+    "handlers.admin_socket": {"schemas.envelope"},
     "handlers.inbox": {"schemas.envelope", "schemas.sandbox", "services", "services.inbox", "services.sandbox"}
     | {"sms.faults"},
-    "handlers.page_socket": {"schemas.claims", "schemas.code", "schemas.envelope", "schemas.events"},
+    "handlers.page_socket": {"schemas.envelope"},
     "handlers.api": {"services.sessions"},
 }
 # Narrower than "the whole part".
@@ -101,7 +103,16 @@ LIBRARIES: dict[str, set[str]] = {
     "pymongo": {"embedded", "stores"},
     "redis": {"events", "stores"},
     "hiredis": {"stores"},
-    "marshmallow": {"handlers", "limit_rules", "operation", "operations", "schemas", "settings"},
+    "marshmallow": {
+        "apidoc",
+        "handlers",
+        "limit_rules",
+        "operation",
+        "operations",
+        "channels",
+        "schemas",
+        "settings",
+    },
     "environs": {"settings"},
     "jwt": {"services"},
     "bcrypt": {"services"},

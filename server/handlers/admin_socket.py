@@ -3,29 +3,17 @@
 import dataclasses
 from typing import Any
 
-from marshmallow import Schema
-
 from server.caller import Caller
+from server.channels import ADMIN, SESSION_ENDED
 from server.errors import AppError, StoreUnavailable
 from server.handlers.base import SocketHandler
 from server.handlers.frames import answer_frame
 from server.i18n import localised
 from server.operations import OPERATIONS
 from server.rates import SOCKET_MESSAGES, LocalRate
-from server.schemas.admin import MonitorEvents, MonitorSnapshot, MonitorTick
 from server.schemas.envelope import frame
-from server.schemas.events import Closing, SessionEnded, StoreHealth
 
-SESSION_ENDED = 4401
 WRITE_BUFFER_MAX = 256 * 1024
-_PUSHES: dict[str, Schema] = {
-    "monitor.snapshot": MonitorSnapshot(),
-    "monitor.tick": MonitorTick(),
-    "monitor.event": MonitorEvents(),
-    "degraded": StoreHealth(),
-    "server.closing": Closing(),
-    "session.ended": SessionEnded(),
-}
 
 
 class AdminSocket(SocketHandler):
@@ -69,7 +57,7 @@ class AdminSocket(SocketHandler):
 
     def push(self, kind: str, data: dict[str, Any]) -> None:
         """Send what nobody asked for."""
-        self.send_frame(frame(kind, None, localised(_PUSHES[kind].dump(data), self._caller.locale)))
+        self.send_frame(frame(kind, None, localised(ADMIN.pushes[kind].schema.dump(data), self._caller.locale)))
 
     def session_ended(self, reason: str) -> None:
         """Told, then sent away."""

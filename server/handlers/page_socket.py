@@ -5,9 +5,8 @@ import dataclasses
 import random
 from typing import Any
 
-from marshmallow import Schema
-
 from server.caller import Caller, Identity
+from server.channels import PAGE, SESSION_ENDED
 from server.edge import Edge
 from server.errors import AppError
 from server.handlers.base import SocketHandler
@@ -15,29 +14,14 @@ from server.handlers.frames import answer_frame
 from server.i18n import localised
 from server.operations import OPERATIONS, Dispatcher
 from server.rates import SOCKET_CHECKS, SOCKET_FLOOD, SOCKET_MESSAGES, LocalRate
-from server.schemas.claims import ClaimShown
-from server.schemas.code import CountdownTick, SmsState
 from server.schemas.envelope import frame
-from server.schemas.events import Closing, MobileChanged, SessionEnded, StoreHealth
 
 FIRST_MESSAGE_S = 10
 IDLE_S = 600
-SESSION_ENDED = 4401
 # What is being answered when the session ends may be answered, but not for long.
 LAST_ANSWER_S = 1
 WRITE_BUFFER_MAX = 256 * 1024
 SOCKETS_MAX = 10_000
-_PUSHES: dict[str, Schema] = {
-    "mobile.taken": MobileChanged(),
-    "mobile.freed": MobileChanged(),
-    "sms.state": SmsState(),
-    "countdown.tick": CountdownTick(),
-    "claim.shown": ClaimShown(),
-    "server.closing": Closing(),
-    "session.ended": SessionEnded(),
-    "degraded": StoreHealth(),
-    "restored": StoreHealth(),
-}
 
 
 class OpenSockets(set["PageSocket"]):
@@ -174,7 +158,7 @@ class PageSocket(SocketHandler):
 
     def push(self, kind: str, data: dict[str, Any]) -> None:
         """Send what nobody asked for."""
-        shown = _PUSHES[kind].dump(data)
+        shown = PAGE.pushes[kind].schema.dump(data)
         self.send_frame(frame(kind, None, localised(shown, self._caller.locale)))
 
     def on_close(self) -> None:
