@@ -175,9 +175,16 @@ async def _note(services: Services, caller: Caller, event: str, *, user: str = "
 
 
 def _row(
-    name: str, schema: Any, run: Any, reply: str, shown: Any, *, rest: Rest | None = None, role: Any = "operator"
+    name: str,
+    schema: Any,
+    run: Any,
+    reply: str,
+    shown: Any,
+    *errors: str,
+    rest: Rest | None = None,
+    role: Any = "operator",
 ) -> Operation:
-    return Operation(name, schema, run, reply, shown, rest, needs_login=True, role=role)
+    return Operation(name, schema, run, reply, shown, rest, needs_login=True, role=role, errors=errors)
 
 
 ADMIN_ROWS: tuple[Operation, ...] = (
@@ -200,22 +207,30 @@ ADMIN_ROWS: tuple[Operation, ...] = (
         rest=Rest("GET", "/admin/audit/"),
         role="viewer",
     ),
-    _row("monitor.user", MonitorUser, show_user, "monitor.user_shown", MonitorUserShown(), role="viewer"),
     _row(
-        "monitor.timeline", MonitorTimeline, show_timeline, "monitor.timeline_shown", TimelinesShown(), role="viewer"
+        "monitor.user", MonitorUser, show_user, "monitor.user_shown", MonitorUserShown(), "not_found", role="viewer"
+    ),
+    _row(
+        "monitor.timeline",
+        MonitorTimeline,
+        show_timeline,
+        "monitor.timeline_shown",
+        TimelinesShown(),
+        "not_found",
+        role="viewer",
     ),
     _row("monitor.series", MonitorSeries, show_series, "monitor.series_shown", SeriesShown(), role="viewer"),
     _row("block.list", Empty, list_blocks, "block.listed", BlocksListed(), role="viewer"),
     _row("sms.dead", Empty, list_dead, "sms.dead_listed", DeadLettersListed(), role="viewer"),
-    _row("provider.pause", ProviderName, pause_provider, "provider.paused", Empty()),
-    _row("provider.resume", ProviderName, resume_provider, "provider.resumed", Empty()),
+    _row("provider.pause", ProviderName, pause_provider, "provider.paused", Empty(), "not_found"),
+    _row("provider.resume", ProviderName, resume_provider, "provider.resumed", Empty(), "not_found"),
     _row("block.add", BlockAdd, add_block, "block.added", Block()),
-    _row("block.remove", BlockRemove, remove_block, "block.removed", Empty()),
-    _row("user.disable", UserName, disable_user, "user.disabled", Empty()),
-    _row("user.enable", UserName, enable_user, "user.enabled", Empty()),
+    _row("block.remove", BlockRemove, remove_block, "block.removed", Empty(), "not_found"),
+    _row("user.disable", UserName, disable_user, "user.disabled", Empty(), "not_found"),
+    _row("user.enable", UserName, enable_user, "user.enabled", Empty(), "not_found"),
     _row("user.end_sessions", UserName, end_sessions, "user.sessions_ended", Empty()),
-    _row("sms.retry", JobName, retry_sms, "sms.retried", Empty()),
-    _row("sms.drop", JobName, drop_sms, "sms.dropped", Empty()),
+    _row("sms.retry", JobName, retry_sms, "sms.retried", Empty(), "job_gone"),
+    _row("sms.drop", JobName, drop_sms, "sms.dropped", Empty(), "job_gone"),
     _row("uniqueness.set", UniquenessSet, set_uniqueness, "uniqueness.changed", Empty()),
-    _row("process.drain", ProcessName, drain_process, "process.draining", Empty()),
+    _row("process.drain", ProcessName, drain_process, "process.draining", Empty(), "not_found"),
 )

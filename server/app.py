@@ -3,15 +3,17 @@
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from tornado.web import Application, RequestHandler
 
+from server.apidoc import Documents, Site
 from server.edge import Edge
 from server.handlers.admin_socket import AdminSocket
 from server.handlers.api import ApiHandler
 from server.handlers.base import BaseHandler
 from server.handlers.captcha import CaptchaPicture
+from server.handlers.docs import DocumentHandler, RealtimeBody, RealtimeDocsPage
 from server.handlers.health import HealthHandler, KeysHandler, MetricsHandler, ReadyHandler
 from server.handlers.inbox import InboxJsonHandler, InboxPage, InboxSocket, SandboxHandler
 from server.handlers.page_socket import OpenSockets, PageSocket
@@ -46,6 +48,7 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
     }
     words = CommonPasswords(common_passwords(settings.password_min))
     config["passwords_url"] = words.url
+    documents = Documents(_site(dispatcher, edge, settings))
     pages = {
         "/": "home",
         "/register": "register",
@@ -54,10 +57,12 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         "/me": "me",
         "/claim": "claim",
         "/admin": "admin",
+        "/docs": "docs",
     }
     routes: list[Any] = [
         *[(path, PageHandler, basics | {"page": page, "config": config}) for path, page in pages.items()],
         *[(f"{path}/", MovedHandler, basics | {"url": path}) for path in pages if path != "/"],
+        (r"/docs/realtime/", MovedHandler, basics | {"url": "/docs/realtime"}),
         (r"/user/reg/?", MovedHandler, basics | {"url": "/register"}),
         (r"/user/login", MovedHandler, basics | {"url": "/login"}),
         *[(_pattern(path), ApiHandler, basics | found) for path, found in _rest_routes().items()],
@@ -70,6 +75,15 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         (r"/readyz", ReadyHandler, basics),
         (r"/metrics", MetricsHandler, basics),
         (r"/\.well-known/jwks\.json", KeysHandler, basics),
+        (
+            r"/docs/realtime",
+            RealtimeDocsPage,
+            basics | {"page": "realtime", "config": config, "body": RealtimeBody(documents)},
+        ),
+        *[
+            (rf"/{name}\.json", DocumentHandler, basics | {"documents": documents, "name": name})
+            for name in ("openapi", "asyncapi")
+        ],
     ]
     if settings.development:
         routes += [
@@ -92,6 +106,12 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         websocket_ping_timeout=PING_TIMEOUT_S,
         websocket_max_message_size=MESSAGE_MAX_BYTES,
     )
+
+
+def _site(dispatcher: Dispatcher, edge: Edge, settings: Settings) -> Site:
+    """What the documents say of this service."""
+    host = urlsplit(settings.site_url).netloc or min(edge.hosts, default="localhost")
+    return Site(settings.site_name, host, edge.secure, settings.development, dispatcher.rules)
 
 
 def _rest_routes() -> dict[str, dict[str, Any]]:

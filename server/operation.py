@@ -26,19 +26,25 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The REST form of an operation. `judge` may turn a reply into the refusal that HTTP has a status for."""
+    """The REST form of an operation. `judge` may turn a reply into the refusal that HTTP has a status for; `errors`
+    are those that only this form answers."""
 
     method: str
     path: str
     status: int = 200
     judge: Callable[[Data], None] | None = None
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One row. `uses_cookie`: it acts on the refresh cookie, so it has no websocket form and needs our own origin.
     `needs_login`: it acts for the session of an access token, which must be alive. `role`: it is for operators, of
-    this rank at least."""
+    this rank at least. `errors`: how it may refuse, beside what every operation may answer and what follows from the
+    row (`server/apidoc/refusals.py`).
+
+    In the documents its title is the first sentence of its function, the docstrings of function and schema are its
+    description."""
 
     name: str
     schema: type[StrictSchema]
@@ -50,6 +56,7 @@ class Operation:
     uses_cookie: bool = False
     needs_login: bool = False
     role: Role | None = None
+    errors: tuple[str, ...] = ()
 
     @property
     def reading(self) -> bool:

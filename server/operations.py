@@ -47,7 +47,10 @@ _log = get_log(__name__)
 
 
 async def check_mobile(services: Services, caller: Caller, data: Data) -> Reply:
-    """Is this number free? A socket then hears when that changes."""
+    """Is this number free? A socket then watches it, instead of the one before, and hears `mobile.taken` and
+    `mobile.freed`.
+
+    The answer is a courtesy: the unique index of the database decides when the account is made."""
     mobile = data["mobile"]
     if caller.watcher is not None:
         caller.watcher.charge_check()
@@ -63,7 +66,10 @@ async def check_mobile(services: Services, caller: Caller, data: Data) -> Reply:
 
 
 async def new_captcha(services: Services, caller: Caller, data: Data) -> Reply:
-    """A challenge; it costs more where an address asks for much, or the service has little left to send."""
+    """A captcha challenge. It costs more where an address asks for much, or the service has little left to send.
+
+    It lives two minutes, counts once, and is bound to its purpose and to the browser. `sms.send` always needs one,
+    other requests only after `captcha_required`."""
     await services.limits.charge_address("captcha.new", caller.address)
     dearer = data["purpose"] in SMS_PURPOSES and (
         await services.limits.under_pressure("sms.send", caller.address) or await services.budget.under_pressure()
@@ -72,13 +78,21 @@ async def new_captcha(services: Services, caller: Caller, data: Data) -> Reply:
 
 
 async def check_captcha(services: Services, caller: Caller, data: Data) -> Reply:
-    """A pass for an answer, so that a page knows that it is right before it is needed."""
+    """A pass for the answer to a captcha: a page then knows that it is right before anything depends on it.
+
+    The answer is used up. The pass is sent as `captcha` once, within two minutes, for the same purpose and by the
+    same browser."""
     await services.limits.charge_address("captcha.check", caller.address)
     return Reply(await services.captcha.check(data.get("captcha"), data["purpose"], device=caller.device))
 
 
 async def send_sms(services: Services, caller: Caller, data: Data) -> Reply:
-    """Accept an SMS; its steps are pushed."""
+    """Send an SMS with a code. The answer comes as soon as it is safe in the queue; its steps are pushed.
+
+    Judged are, in this order: shape, login (for `change-old` and `change-new`), captcha (which is spent even if a
+    later step refuses), the number, its interval and caps, the limits of who asks, the budget of the service. A
+    resend repeats the code while that has two minutes and one attempt left. For `login` and `reset` numbers with and
+    without an account look the same."""
     state = await services.repeats.once(
         "sms.send",
         data,
@@ -91,7 +105,9 @@ async def send_sms(services: Services, caller: Caller, data: Data) -> Reply:
 
 
 async def watch_sms(services: Services, caller: Caller, data: Data) -> Reply:
-    """Where an SMS stands: for a socket with every step from now on, over REST as soon as there is one."""
+    """Where an SMS stands: for a socket with every step from now on, over REST as soon as there is one.
+
+    For a page that was reloaded or reconnected. It may watch four; a fifth ends the first."""
     await services.limits.charge_address("sms.watch", caller.address)
     if caller.watcher is not None:
         return Reply(await services.countdowns.watch(caller.watcher, data["transaction"]))
@@ -99,7 +115,10 @@ async def watch_sms(services: Services, caller: Caller, data: Data) -> Reply:
 
 
 async def register_user(services: Services, caller: Caller, data: Data) -> Reply:
-    """Make the account and sign in."""
+    """Make the account and sign in. Whatever fails after the right code gives the code back.
+
+    After `result_unknown` send the same again: it finishes or confirms the first try, and never makes a second
+    account."""
     consent = services.consent.require(data.pop("agree", False))
     passed = await _spend(services, caller, "register", data)
     made_before = False
@@ -126,7 +145,10 @@ async def register_user(services: Services, caller: Caller, data: Data) -> Reply
 
 
 async def login(services: Services, caller: Caller, data: Data) -> Reply:
-    """Sign in, by password or by the code of an SMS."""
+    """Sign in. After several wrong passwords a captcha is asked for, then a wait, and in the end this way is closed
+    until another one succeeds.
+
+    Over the websocket there is no refresh cookie, so the session lasts as long as its access token."""
     passed = await _admit(services, caller, "session.login", "login", data)
     if "sms_code" not in data:
         return _signed_in(await services.accounts.login(**data, caller=caller, captcha_passed=passed))
@@ -144,14 +166,15 @@ async def authenticate(services: Services, caller: Caller, data: Data) -> Reply:
 
 
 async def refresh_session(services: Services, caller: Caller, data: Data) -> Reply:
-    """A new access token for the refresh cookie."""
+    """A new access token for the refresh cookie. That is renewed too, as a refresh token works once: one that comes
+    back later ends its session."""
     await services.limits.charge_address("session.refresh", caller.address)
     session = await services.sessions.refresh(caller)
     return Reply({"token": session.token, "expires_in": session.expires_in}, refresh=session.refresh)
 
 
 async def log_out(services: Services, caller: Caller, data: Data) -> Reply:
-    """End the session of the refresh cookie."""
+    """End the session of the refresh cookie. The cookie is cleared; one that is over already is no fault."""
     await services.sessions.log_out(caller)
     return Reply({}, refresh="")
 
@@ -163,7 +186,7 @@ async def list_sessions(services: Services, caller: Caller, data: Data) -> Reply
 
 
 async def end_session(services: Services, caller: Caller, data: Data) -> Reply:
-    """Sign one of this account's sessions out."""
+    """Sign one of this account's sessions out. To end one that is over is no fault."""
     await services.limits.charge_address("session.end", caller.address)
     await services.sessions.end(_holder(caller), data["id"], caller)
     return Reply({})
@@ -192,7 +215,9 @@ async def reset_password(services: Services, caller: Caller, data: Data) -> Repl
 
 
 async def change_mobile(services: Services, caller: Caller, data: Data) -> Reply:
-    """Move the account to another number; all other sessions end."""
+    """Move the account to another number; all other sessions end.
+
+    Should anything be wrong, both codes are as good as before."""
     passed = await _admit(services, caller, "mobile.change", "login", data)
     async with services.guesses.trying(caller, "login", captcha_passed=passed):
         changed = await services.credentials.change_mobile(
@@ -236,13 +261,13 @@ async def get_profile(services: Services, caller: Caller, data: Data) -> Reply:
 
 
 async def change_profile(services: Services, caller: Caller, data: Data) -> Reply:
-    """Set what of the profile is given, a part or all of it; what comes of it is judged as a whole."""
+    """Change the profile. What comes of it is judged as a whole: an inactive one needs a description."""
     await services.limits.charge_address("profile.change", caller.address)
     return Reply(await services.profiles.change(_holder(caller), data, judge=_WHOLE.load, caller=caller))
 
 
 async def delete_account(services: Services, caller: Caller, data: Data) -> Reply:
-    """Remove the account for good; its number is free at once."""
+    """Remove the account for good; its number is free at once, and all sessions end."""
     passed = await _admit(services, caller, "account.delete", "login", data)
     user = await services.credentials.require_password(
         _holder(caller), data["password"], caller=caller, captcha_passed=passed
@@ -252,7 +277,7 @@ async def delete_account(services: Services, caller: Caller, data: Data) -> Repl
 
 
 async def ping(services: Services, caller: Caller, data: Data) -> Reply:
-    """I am here."""
+    """I am here. A page that says nothing for ten minutes is sent away."""
     return Reply({"server_now": round(services.clock.now(), 3)})
 
 
@@ -298,7 +323,12 @@ OPERATIONS: dict[str, Operation] = {
             check_mobile,
             "mobile.checked",
             MobileChecked(),
-            Rest("GET", "/user/mobile/{mobile}/", judge=_refuse_taken),
+            Rest(
+                "GET",
+                "/user/mobile/{mobile}/",
+                judge=_refuse_taken,
+                errors=("mobile_taken", "check_unavailable"),
+            ),
         ),
         Operation(
             "captcha.new",
@@ -316,7 +346,18 @@ OPERATIONS: dict[str, Operation] = {
             CaptchaPassed(),
             Rest("POST", "/user/captcha/"),
         ),
-        Operation("sms.send", SmsSend, send_sms, "sms.queued", _STATE, Rest("POST", "/user/sms/", 202)),
+        Operation(
+            "sms.send",
+            SmsSend,
+            send_sms,
+            "sms.queued",
+            _STATE,
+            Rest("POST", "/user/sms/", 202, errors=("idempotency_conflict",)),
+            errors=(
+                *("token_invalid", "mobile_taken", "check_unavailable", "transaction_unknown", "method_stopped"),
+                *("sms_too_soon", "sms_limit", "sms_budget_exhausted", "sms_unavailable"),
+            ),
+        ),
         Operation(
             "sms.watch",
             SmsWatch,
@@ -325,6 +366,7 @@ OPERATIONS: dict[str, Operation] = {
             _STATE,
             Rest("GET", "/user/sms/{transaction}/"),
             _POLL_S,
+            errors=("transaction_unknown",),
         ),
         Operation(
             "user.register",
@@ -332,8 +374,12 @@ OPERATIONS: dict[str, Operation] = {
             register_user,
             "user.registered",
             _OPENED,
-            Rest("POST", "/user/", 201),
+            Rest("POST", "/user/", 201, errors=("idempotency_conflict",)),
             _HASHING_S,
+            errors=(
+                *("consent_required", "mobile_taken", "sms_code_invalid", "result_unknown", "account_disabled"),
+                "credentials_invalid",
+            ),
         ),
         Operation(
             "session.login",
@@ -343,6 +389,7 @@ OPERATIONS: dict[str, Operation] = {
             _OPENED,
             Rest("POST", "/user/login/"),
             _HASHING_S,
+            errors=("credentials_invalid", "sms_code_invalid", "method_stopped", "account_disabled"),
         ),
         Operation(
             "session.refresh",
@@ -352,6 +399,7 @@ OPERATIONS: dict[str, Operation] = {
             TokenRefreshed(),
             Rest("POST", "/user/refresh/"),
             uses_cookie=True,
+            errors=("token_invalid",),
         ),
         Operation(
             "session.logout",
@@ -362,7 +410,14 @@ OPERATIONS: dict[str, Operation] = {
             Rest("POST", "/user/logout/", 204),
             uses_cookie=True,
         ),
-        Operation("session.authenticate", SessionAuthenticate, authenticate, "session.bound", SessionBound()),
+        Operation(
+            "session.authenticate",
+            SessionAuthenticate,
+            authenticate,
+            "session.bound",
+            SessionBound(),
+            errors=("token_invalid",),
+        ),
         Operation(
             "session.list",
             Empty,
@@ -399,6 +454,7 @@ OPERATIONS: dict[str, Operation] = {
             Rest("POST", "/user/password/", 204),
             _HASHING_S,
             needs_login=True,
+            errors=("credentials_invalid", "method_stopped", "result_unknown"),
         ),
         Operation(
             "password.reset",
@@ -408,6 +464,7 @@ OPERATIONS: dict[str, Operation] = {
             Empty(),
             Rest("POST", "/user/password/reset/", 204),
             _HASHING_S,
+            errors=("sms_code_invalid", "result_unknown"),
         ),
         Operation(
             "mobile.change",
@@ -418,6 +475,7 @@ OPERATIONS: dict[str, Operation] = {
             Rest("POST", "/user/mobile/"),
             _HASHING_S,
             needs_login=True,
+            errors=("credentials_invalid", "method_stopped", "sms_code_invalid", "mobile_taken", "result_unknown"),
         ),
         Operation(
             "mobile.claim",
@@ -426,6 +484,7 @@ OPERATIONS: dict[str, Operation] = {
             "mobile.claimed",
             MobileClaimed(),
             Rest("POST", "/user/claim/", 202),
+            errors=("sms_code_invalid", "claim_refused", "result_unknown"),
         ),
         Operation(
             "mobile.recover",
@@ -436,6 +495,7 @@ OPERATIONS: dict[str, Operation] = {
             Rest("POST", "/user/mobile/recovery/", 202),
             _HASHING_S,
             needs_login=True,
+            errors=("credentials_invalid", "method_stopped", "sms_code_invalid", "mobile_taken", "result_unknown"),
         ),
         Operation(
             "claim.get",
@@ -454,6 +514,7 @@ OPERATIONS: dict[str, Operation] = {
             Empty(),
             Rest("DELETE", "/user/claim/", 204),
             needs_login=True,
+            errors=("result_unknown",),
         ),
         Operation(
             "profile.get",
@@ -491,6 +552,7 @@ OPERATIONS: dict[str, Operation] = {
             Rest("DELETE", "/user/me/", 204),
             _HASHING_S,
             needs_login=True,
+            errors=("credentials_invalid", "method_stopped"),
         ),
         Operation("ping", Empty, ping, "pong", Pong()),
         *ADMIN_ROWS,
@@ -503,6 +565,7 @@ class Dispatcher:
 
     def __init__(self, services: Services, rules: Rules) -> None:
         self.services = services
+        self.rules = rules
         self._schemas = {name: row.schema(rules) for name, row in OPERATIONS.items()}
         self._running = 0
         self._idle = asyncio.Event()

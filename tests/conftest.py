@@ -34,6 +34,7 @@ from server.stores.jobs import JobStore
 from server.stores.mongo import Mongo
 from server.stores.providers import ProviderStore
 from server.stores.redis import Redis
+from tests.declared import DeclaredPage, DeclaredRest
 from tests.helpers import FakeClock, PageClient, RestClient, ScriptedProvider
 from tests.rigs import ClusterRig, SentinelRig, StandaloneRig
 
@@ -119,13 +120,13 @@ class Stack:
 
     async def page(self, lang: str = "", **headers: str) -> PageClient:
         """A page on a websocket."""
-        page = await PageClient.open(self.port, lang, **headers)
+        page = await DeclaredPage.open(self.port, lang, **headers)
         self.clients.push_async_callback(page.close)
         return page
 
     def rest(self) -> RestClient:
         """A REST client."""
-        client = RestClient(self.port)
+        client = DeclaredRest(self.port)
         self.clients.callback(client.close)
         return client
 

@@ -128,6 +128,7 @@ class PageClient:
         self._next_id = 0
         self._answers: dict[Any, asyncio.Future[dict[str, Any]]] = {}
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.unasked: list[dict[str, Any]] = []
         self.closed: asyncio.Future[tuple[int | None, str | None]] = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read())
 
@@ -181,6 +182,7 @@ class PageClient:
         waiting = self._answers.pop(frame["id"], None)
         if waiting is None:
             self._events.put_nowait(frame)
+            self.unasked.append(frame)
         elif not waiting.done():
             waiting.set_result(frame)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from server.roles import Role
 from tests.conftest import Stack
+from tests.declared import DeclaredPage
 from tests.helpers import MOBILE, PASSWORD, Answer, PageClient, RestClient
 
 
@@ -60,7 +61,7 @@ async def ticket_for(stack: Stack, token: str) -> str:
 
 async def monitor(stack: Stack, token: str) -> PageClient:
     """An open monitor; its snapshot is the first event."""
-    page = await PageClient.open(stack.port, path=f"/ws/admin?ticket={await ticket_for(stack, token)}")
+    page = await DeclaredPage.open(stack.port, path=f"/ws/admin?ticket={await ticket_for(stack, token)}")
     stack.clients.push_async_callback(page.close)
     return page
 

@@ -52,9 +52,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admin_operations": {"caller", "errors", "logs", "operation", "schemas", "services"},
     "operations": {"admin_operations", "caller", "errors", "logs", "operation", "schemas", "services"},
     "channels": {"schemas"},
+    "apidoc": {"channels", "errors", "i18n", "operation", "operations", "schemas"},
     "handlers": {"caller", "edge", "errors", "i18n", "logs", "operation", "operations", "rates", "strict_json"}
-    | {"channels"},
-    "app": {"edge", "handlers", "logs", "operations", "password_rule", "settings"},
+    | {"apidoc", "channels"},
+    "app": {"apidoc", "edge", "handlers", "logs", "operations", "password_rule", "settings"},
     "workers": {"clock", "logs", "tasks"},
     "main": {
         "app",
@@ -113,6 +114,7 @@ LIBRARIES: dict[str, set[str]] = {
         "schemas",
         "settings",
     },
+    "apispec": {"apidoc"},
     "environs": {"settings"},
     "jwt": {"services"},
     "bcrypt": {"services"},

@@ -136,7 +136,7 @@ class BaseHandler(RequestHandler):
         self.finish(orjson.dumps(body))
 
     def compute_etag(self) -> str | None:
-        """No hash of an answer leaves us (API-7 in docs/security.md); static files have their own."""
+        """No hash of an answer leaves us (API-7 in docs/security.md); static files and documents have their own."""
         return None
 
     def pick_locale_safely(self) -> str:

@@ -13,6 +13,7 @@ from server.schemas.base import (
     Password,
     StrictSchema,
     Text,
+    about,
     any_password,
     captcha_field,
     transaction_field,
@@ -36,10 +37,10 @@ class UserRegister(WithNewPassword):
 
     mobile = Mobile(required=True)
     password = Password(required=True)
-    password2 = Text(max_length=1024)
+    password2 = Text(max_length=1024, metadata=about("The password once more, where a person typed it twice."))
     sms_code = Code(required=True)
     transaction = transaction_field(required=True)
-    agree = Flag()
+    agree = Flag(metadata=about("Agreement to the terms, where the service has some; then it must be true.", True))
     captcha = captcha_field()
     judged_field = "password"
 
@@ -63,7 +64,7 @@ def _same(first: str, second: str) -> bool:
         return first == second
 
 
-_BY_PASSWORD, _BY_CODE = {"account", "password"}, {"mobile", "sms_code", "transaction"}
+_BY_PASSWORD, _BY_CODE = ("account", "password"), ("mobile", "sms_code", "transaction")
 
 
 class SessionLogin(StrictSchema):
@@ -75,22 +76,26 @@ class SessionLogin(StrictSchema):
     sms_code = Code()
     transaction = transaction_field()
     captcha = captcha_field()
+    forms = (_BY_PASSWORD, _BY_CODE)
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
     def _judge_form(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> None:
         """All of one form, and nothing of the other."""
-        wanted, other = (_BY_CODE, _BY_PASSWORD) if original.keys() & _BY_CODE else (_BY_PASSWORD, _BY_CODE)
-        faults = {name: ["field.required"] for name in wanted - original.keys()}
-        faults |= {name: ["field.unknown"] for name in other & original.keys()}
+        wanted, other = (_BY_CODE, _BY_PASSWORD) if original.keys() & {*_BY_CODE} else (_BY_PASSWORD, _BY_CODE)
+        faults = {name: ["field.required"] for name in wanted if name not in original}
+        faults |= {name: ["field.unknown"] for name in other if name in original}
         if faults:
             raise ValidationError(faults)
+
+
+_NEW_PASSWORD = about("The new one. What is guessed at once is refused, with the reason.", "another battery, staple")
 
 
 class PasswordChange(StrictSchema):
     """`password.change`."""
 
     password = KnownPassword(required=True)
-    new_password = Password(required=True)
+    new_password = Password(required=True, metadata=_NEW_PASSWORD)
     captcha = captcha_field()
 
 
@@ -100,7 +105,7 @@ class PasswordReset(WithNewPassword):
     mobile = Mobile(required=True)
     sms_code = Code(required=True)
     transaction = transaction_field(required=True)
-    new_password = Password(required=True)
+    new_password = Password(required=True, metadata=_NEW_PASSWORD)
     captcha = captcha_field()
 
 
@@ -110,16 +115,18 @@ class AccountMobileChange(StrictSchema):
     password = KnownPassword(required=True)
     sms_code = Code(required=True)
     transaction = transaction_field(required=True)
-    new_mobile = Mobile(required=True)
-    new_sms_code = Code(required=True)
-    new_transaction = transaction_field(required=True)
+    new_mobile = Mobile(required=True, metadata=about("The new number, in any usual notation.", "15400138001"))
+    new_sms_code = Code(required=True, metadata=about("The six digits of the SMS to it.", "170586"))
+    new_transaction = transaction_field(
+        about("The id of that SMS.", "7e20d4b8.Xw5nB2rKc9aLh6Tt0pVqMg"), required=True
+    )
     captcha = captcha_field()
 
 
 class AccountMobileChanged(StrictSchema):
     """`mobile.changed`: masked."""
 
-    mobile = fields.String()
+    mobile = fields.String(metadata=about("The new number, masked.", "154****8000"))
 
 
 class AccountDelete(StrictSchema):
@@ -132,18 +139,18 @@ class AccountDelete(StrictSchema):
 class SessionOpened(StrictSchema):
     """`user.registered` and `session.opened`: `token` is the access token, good for `expires_in` seconds."""
 
-    id = fields.String()
-    username = fields.String()
-    mobile = fields.String()
-    token = fields.String()
-    expires_in = fields.Integer()
+    id = fields.String(metadata=about("The account.", "3ov6wqxk2jv5tz4d7a6m2n5q"))
+    username = fields.String(metadata=about("Its username.", "hm_lfdga7tqol"))
+    mobile = fields.String(metadata=about("Its number, masked.", "154****8000"))
+    token = fields.String(metadata=about("The access token, a JWT.", "eyJ0eXAiOiJhdCtqd3QiLCJh…"))
+    expires_in = fields.Integer(metadata=about("For how many seconds the token is good.", 900))
 
 
 class TokenRefreshed(StrictSchema):
     """Answer to `POST /user/refresh/`."""
 
-    token = fields.String()
-    expires_in = fields.Integer()
+    token = fields.String(metadata=about("The access token, a JWT.", "eyJ0eXAiOiJhdCtqd3QiLCJh…"))
+    expires_in = fields.Integer(metadata=about("For how many seconds the token is good.", 900))
 
 
 class Empty(StrictSchema):
@@ -153,4 +160,4 @@ class Empty(StrictSchema):
 class Pong(StrictSchema):
     """`pong`: Unix seconds."""
 
-    server_now = fields.Float()
+    server_now = fields.Float(metadata=about("The server's time.", 1767225600.123))

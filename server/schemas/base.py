@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from marshmallow.validate import Range
@@ -28,6 +28,11 @@ _CAPTCHA_ANSWERS = (
     {"id", "lot_number", "captcha_output", "pass_token", "gen_time"},
 )
 _MOBILE = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})", re.ASCII)
+_MOBILE_WITH_SEPARATORS = (
+    r"^[ -]*(?:(?:\+|0[ -]*0)?[ -]*8[ -]*6)?[ -]*1[ -]*[3-9](?:[ -]*[0-9]){9}[ -]*$"  # what `canonical_mobile` takes
+)
+Shape = dict[str, Any]
+TRANSACTION = "1f3a9c52.Zk3vT1qf0m8yQx7rJ2nLsw"  # looks like one
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +45,15 @@ class Rules:
 
 
 class StrictSchema(Schema):
-    """Refuses fields that it does not declare. One object serves every request."""
+    """Refuses fields that it does not declare. One object serves every request.
+
+    For the documents: of `forms` a request has all fields of one, and none of the others; `sometimes` are the fields
+    that a reply may lack.
+    """
 
     error_messages = {"unknown": "field.unknown", "type": "field.invalid"}  # noqa: RUF012 (marshmallow's name)
+    forms: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    sometimes: ClassVar[tuple[str, ...]] = ()
 
     class Meta:
         unknown = RAISE
@@ -50,6 +61,11 @@ class StrictSchema(Schema):
     def __init__(self, rules: Rules | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.rules = rules or Rules()
+
+
+def about(description: str, example: Any = None, **shape: Any) -> Shape:
+    """`metadata` of a field: what the documents say of it, an example, and keywords of JSON Schema."""
+    return {"description": description, **({} if example is None else {"examples": [example]}), **shape}
 
 
 class Text(fields.String):
@@ -67,6 +83,10 @@ class Text(fields.String):
         if len(value) > self._max_length:
             raise ValidationError([FieldFault("field.too_long", max=self._max_length)])
         return value
+
+    def shape(self, rules: Rules) -> Shape:
+        """What is judged here, in JSON Schema; what `metadata` and validators say stands beside it."""
+        return {"maxLength": self._max_length}
 
 
 class Flag(fields.Boolean):
@@ -91,11 +111,10 @@ class Count(fields.Integer):
         least: int = 0,
         most: int = 999_999_999,
         fault: str = "field.invalid",
-        validate: Any = None,
         **options: Any,
     ) -> None:
-        judges = [Range(least, most, error=fault), *([validate] if validate else [])]
-        super().__init__(strict=True, validate=judges, error_messages={"invalid": fault}, **options)
+        judge = Range(least, most, error=fault)
+        super().__init__(strict=True, validate=judge, error_messages={"invalid": fault}, **options)
 
     def _validated(self, value: Any) -> int:
         if isinstance(value, bool):
@@ -111,6 +130,12 @@ class Mobile(Text):
             return mobile
         raise ValidationError("field.mobile")
 
+    def shape(self, rules: Rules) -> Shape:
+        return {"pattern": _MOBILE_WITH_SEPARATORS} | about(
+            "A mobile number of mainland China. It may have spaces and hyphens, and one prefix +86, 0086 or 86.",
+            "15400138000",
+        )
+
 
 def canonical_mobile(text: str) -> str | None:
     """The 11 digits, or None (docs/rest.md): spaces and hyphens go, then one prefix, then ASCII digits."""
@@ -125,6 +150,9 @@ class Account(Text):
         account = super()._deserialize(value, attr, data, **options)
         return canonical_mobile(account) or account
 
+    def shape(self, rules: Rules) -> Shape:
+        return super().shape(rules) | about("A mobile number in any usual notation, or a username.", "15400138000")
+
 
 class Code(Text):
     """An SMS code: six ASCII digits."""
@@ -133,6 +161,9 @@ class Code(Text):
         if isinstance(value, str) and len(value) == 6 and value.isascii() and value.isdigit():
             return value
         raise ValidationError("field.sms_code")
+
+    def shape(self, rules: Rules) -> Shape:
+        return {"pattern": "^[0-9]{6}$"} | about("The six digits of the SMS.", "493027")
 
 
 class Password(Text):
@@ -149,12 +180,21 @@ class Password(Text):
             raise ValidationError(weakness)
         return password
 
+    def shape(self, rules: Rules) -> Shape:
+        return {"minLength": rules.password_min, "maxLength": rules.password_max} | about(
+            "A new password, of any characters. One that is guessed at once is refused, with the reason.",
+            "correct horse battery",
+        )
+
 
 class KnownPassword(Text):
     """A password to compare: whatever was once allowed is allowed here, so no rule but the safe ones."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
         return any_password(value)
+
+    def shape(self, rules: Rules) -> Shape:
+        return {"maxLength": 1024} | about("The present password.", "correct horse battery")
 
 
 def any_password(value: Any) -> str:
@@ -173,9 +213,13 @@ def one_of(*choices: str) -> validate.OneOf:
     return validate.OneOf(choices, error="field.choice")
 
 
-def transaction_field(**options: Any) -> Text:
+_TRANSACTION = about("The id of the SMS, as `sms.send` answered it.", TRANSACTION)
+
+
+def transaction_field(told: Shape = _TRANSACTION, **options: Any) -> Text:
     """The id of an SMS transaction; one of another shape is simply unknown to the store."""
-    return Text(max_length=64, validate=validate.Regexp(r"[\x21-\x7e]+\Z", error="field.invalid"), **options)
+    printable = validate.Regexp(r"[\x21-\x7e]+\Z", error="field.invalid")
+    return Text(max_length=64, validate=printable, metadata=told, **options)
 
 
 class CaptchaAnswer(Text):
@@ -188,6 +232,24 @@ class CaptchaAnswer(Text):
         if texts.keys() not in _CAPTCHA_ANSWERS or not _CAPTCHA_ID.fullmatch(texts["id"]) or not all(texts.values()):
             raise self.make_error("invalid")
         return texts
+
+    def shape(self, rules: Rules) -> Shape:
+        one = {"type": "string", "minLength": 1, "maxLength": self._max_length}
+        kinds = [dict.fromkeys(sorted(names), one) for names in _CAPTCHA_ANSWERS]
+        found = about(
+            "The answer to a captcha: altcha's payload, a `captcha_token`, or an object with the challenge's `id` "
+            "and what its kind needs. Where none is asked for it may be left out."
+        )
+        objects = [
+            {
+                "type": "object",
+                "properties": names | {"id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
+                "required": [*names],
+                "additionalProperties": False,
+            }
+            for names in kinds
+        ]
+        return found | {"type": ["string", "object"], "oneOf": [super().shape(rules) | {"type": "string"}, *objects]}
 
 
 def captcha_field() -> CaptchaAnswer:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from marshmallow import ValidationError, fields
 
-from server.schemas.base import StrictSchema, Text
+from server.schemas.base import Rules, Shape, StrictSchema, Text
 
 
 class FrameId(fields.Field[int | str]):
@@ -18,6 +18,16 @@ class FrameId(fields.Field[int | str]):
         if isinstance(value, str) and 0 < len(value) <= 64 and value.isascii() and value.isprintable():
             return value
         raise ValidationError("field.invalid")
+
+    def shape(self, rules: Rules) -> Shape:
+        return {
+            "description": "Any integer or text. The answer has the same.",
+            "examples": [7],
+            "oneOf": [
+                {"type": "integer", "exclusiveMinimum": -(2**53), "exclusiveMaximum": 2**53},
+                {"type": "string", "pattern": "^[ -~]{1,64}$"},
+            ],
+        }
 
 
 class Envelope(StrictSchema):

@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from server.schemas.base import Mobile, StrictSchema, captcha_field
+from server.schemas.base import Mobile, StrictSchema, about, captcha_field
 
 
 class MobileCheck(StrictSchema):
@@ -15,5 +15,8 @@ class MobileCheck(StrictSchema):
 class MobileChecked(StrictSchema):
     """`mobile.checked`: `available` is None if it cannot be known now."""
 
-    mobile = fields.String()
-    available = fields.Boolean(allow_none=True)
+    mobile = fields.String(metadata=about("The number, as eleven digits.", "15400138000"))
+    available = fields.Boolean(
+        allow_none=True,
+        metadata=about("Whether it is free. null: that cannot be known now, or is told to nobody.", True),
+    )

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates, validates_schema
 
 from server.errors import FieldFault
-from server.schemas.base import Count, Flag, Rules, StrictSchema, Text
+from server.schemas.base import Count, Flag, Rules, Shape, StrictSchema, Text, about
 
 NAME_MAX, DESCRIPTION_MAX, AGE_MAX = 32, 200, 100
 _ZERO_WIDTH_JOINER = "\u200d"  # families and flags of emoji are made with it
@@ -22,12 +22,6 @@ _LOOKS_LIKE = str.maketrans(
         **dict(zip("員級統", "员级统", strict=True)),
     }
 )
-
-
-def check_sex(value: int) -> None:
-    """0 not told, 1 male, 2 female."""
-    if value not in (0, 1, 2):
-        raise ValidationError("field.sex")
 
 
 def is_reserved(name: str) -> bool:
@@ -54,20 +48,32 @@ class Words(Text):
             raise ValidationError("field.characters")
         return unicodedata.normalize("NFC", text).strip()
 
+    def shape(self, rules: Rules) -> Shape:
+        """The validators say how long it may be."""
+        return {}
+
+
+_SEX = about("0 not told, 1 male, 2 female.", 0)
+_AGE = about("In years, or null.", 40)
+_ACTIVE = about("An inactive profile needs a description.", True)
+
 
 class ProfileReplace(StrictSchema):
     """`profile.replace`: the whole profile. What is left out becomes its default; only the name has none."""
 
     name = Words(
-        required=True, validate=validate.Length(1, NAME_MAX, error=FieldFault("field.name_length", max=NAME_MAX))
+        required=True,
+        validate=validate.Length(1, NAME_MAX, error=FieldFault("field.name_length", max=NAME_MAX)),
+        metadata=about("What others call one. Not ours, nor made to look so.", "张三"),
     )
-    age = Count(most=AGE_MAX, fault="field.age", allow_none=True, load_default=None)
-    sex = Count(fault="field.sex", load_default=0, validate=check_sex)
-    active = Flag(load_default=True)
+    age = Count(most=AGE_MAX, fault="field.age", allow_none=True, load_default=None, metadata=_AGE)
+    sex = Count(most=2, fault="field.sex", load_default=0, metadata=_SEX)
+    active = Flag(load_default=True, metadata=_ACTIVE)
     description = Words(
         lines=True,
         load_default="",
         validate=validate.Length(max=DESCRIPTION_MAX, error=FieldFault("field.too_long", max=DESCRIPTION_MAX)),
+        metadata=about("A few words; it may have several lines.", ""),
     )
 
     @validates("name")
@@ -92,12 +98,12 @@ class ProfileUpdate(ProfileReplace):
 class ProfileShown(StrictSchema):
     """`profile.shown`: `mobile` masked, times in Unix seconds. What only we write is refused in a request."""
 
-    id = fields.String()
-    username = fields.String()
-    mobile = fields.String()
-    name = fields.String()
-    age = fields.Integer(allow_none=True)
-    sex = fields.Integer()
-    active = fields.Boolean()
-    description = fields.String()
-    created_at = fields.Float()
+    id = fields.String(metadata=about("The account.", "3ov6wqxk2jv5tz4d7a6m2n5q"))
+    username = fields.String(metadata=about("Its username.", "hm_lfdga7tqol"))
+    mobile = fields.String(metadata=about("Its number, masked.", "154****8000"))
+    name = fields.String(metadata=about("The name; the username of whoever has told none.", "张三"))
+    age = fields.Integer(allow_none=True, metadata=_AGE)
+    sex = fields.Integer(metadata=_SEX)
+    active = fields.Boolean(metadata=_ACTIVE)
+    description = fields.String(metadata=about("A few words.", ""))
+    created_at = fields.Float(metadata=about("When the account was made, in Unix seconds.", 1767225600.123))

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from playwright.async_api import expect
+from playwright.async_api import Locator, Page, expect
 
 from server.sms.provider import SendResult, Sms
 from tests.conftest import Stack
@@ -306,6 +306,33 @@ async def me_recovering(visitor: Visitor, stack: Stack, query: str) -> None:
     await expect(page.locator("#claim")).to_have_attribute("data-state", "change")
 
 
+async def docs(visitor: Visitor, stack: Stack, query: str) -> None:
+    """A request was tried and answered."""
+    await visitor.open("/docs" + query)
+    await try_check(visitor.page)
+
+
+async def try_check(page: Page) -> Locator:
+    """Open `mobile.check`, send its example, and wait for the answer."""
+    operation = page.locator(".opblock-get:has([data-path='/user/mobile/{mobile}/'])")
+    await operation.locator(".opblock-summary-control").click()
+    await operation.locator(".execute").click()
+    answer = operation.locator(".live-responses-table")
+    await expect(answer).to_be_visible()
+    return answer
+
+
+async def realtime(visitor: Visitor, stack: Stack, query: str) -> None:
+    """A frame was sent, all that can be unfolded is."""
+    await visitor.open("/docs/realtime" + query)
+    await visitor.page.evaluate(
+        "() => { for (const part of document.querySelectorAll('details')) part.open = true; }"
+    )
+    await visitor.page.locator("[id='mobile.check'] [data-try]").click()
+    await visitor.page.locator("#console-form [type=submit]").click()
+    await expect(visitor.page.locator("#console-log [data-kind=received]")).to_contain_text("mobile.checked")
+
+
 async def error_page(visitor: Visitor, stack: Stack, query: str) -> None:
     """An address that is not ours."""
     visitor.expects("404 /nowhere")
@@ -349,6 +376,8 @@ STATES: tuple[Reach, ...] = (
     claim_done,
     home_claimed,
     me_recovering,
+    docs,
+    realtime,
     error_page,
     inbox,
 )
