@@ -111,10 +111,11 @@ class Count(fields.Integer):
         least: int = 0,
         most: int = 999_999_999,
         fault: str = "field.invalid",
+        validate: Any = None,
         **options: Any,
     ) -> None:
-        judge = Range(least, most, error=fault)
-        super().__init__(strict=True, validate=judge, error_messages={"invalid": fault}, **options)
+        judges = [Range(least, most, error=fault), *([validate] if validate else [])]
+        super().__init__(strict=True, validate=judges, error_messages={"invalid": fault}, **options)
 
     def _validated(self, value: Any) -> int:
         if isinstance(value, bool):

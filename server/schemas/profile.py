@@ -24,6 +24,12 @@ _LOOKS_LIKE = str.maketrans(
 )
 
 
+def check_sex(value: int) -> None:
+    """0 not told, 1 male, 2 female."""
+    if value not in (0, 1, 2):
+        raise ValidationError("field.sex")
+
+
 def is_reserved(name: str) -> bool:
     """Whether a name is ours, or made to look like it."""
     seen = unicodedata.normalize("NFKC", name).casefold().translate(_LOOKS_LIKE)
@@ -53,7 +59,7 @@ class Words(Text):
         return {}
 
 
-_SEX = about("0 not told, 1 male, 2 female.", 0)
+_SEX = about("0 not told, 1 male, 2 female.", 0, enum=[0, 1, 2])
 _AGE = about("In years, or null.", 40)
 _ACTIVE = about("An inactive profile needs a description.", True)
 
@@ -67,7 +73,7 @@ class ProfileReplace(StrictSchema):
         metadata=about("What others call one. Not ours, nor made to look so.", "张三"),
     )
     age = Count(most=AGE_MAX, fault="field.age", allow_none=True, load_default=None, metadata=_AGE)
-    sex = Count(most=2, fault="field.sex", load_default=0, metadata=_SEX)
+    sex = Count(fault="field.sex", load_default=0, validate=check_sex, metadata=_SEX)
     active = Flag(load_default=True, metadata=_ACTIVE)
     description = Words(
         lines=True,
