@@ -57,8 +57,8 @@ async def show_user(services: Services, caller: Caller, data: Data) -> Reply:
 
 async def show_timeline(services: Services, caller: Caller, data: Data) -> Reply:
     """What became of an SMS, or of those of a number within a day."""
-    if "mobile" in data:
-        await _note(services, caller, "admin.looked", mobile=data["mobile"])
+    if "transaction" not in data:
+        await _note(services, caller, "admin.looked", mobile=str(data.get("mobile") or data["masked"]))
     return Reply({"transactions": await services.lookups.timelines(**data)})
 
 

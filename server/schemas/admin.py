@@ -21,6 +21,7 @@ from server.schemas.sessions import SessionShown
 PAGE_MAX = 100
 BLOCK_MINUTES_MAX = 43_200
 _NAME = validate.Regexp(r"[A-Za-z0-9_.:-]{1,64}\Z", error="field.invalid")
+_MASKED = validate.Regexp(r"1[3-9][0-9]\*{4}[0-9]{4}\Z", error="field.mobile")
 _PREFIX = validate.Regexp(r"1[3-9][0-9]{5}\Z", error="field.prefix")
 _KEY = validate.Regexp(r"[0-9a-f]{32}\Z", error="field.mobile")
 
@@ -109,10 +110,11 @@ class AuditListed(StrictSchema):
 
 
 class MonitorUser(StrictSchema):
-    """`monitor.user`: one account by its number or its username."""
+    """`monitor.user`: one account by its number, its username or its id."""
 
-    forms = (("mobile",), ("username",))
+    forms = (("mobile",), ("username",), ("id",))
     mobile = Mobile()
+    id = _id_field(metadata=about("The id of the account.", "mzxw6ytboi4dsnrv"))
     username = _id_field(metadata=about("The username of the account.", "hm_lfdga7tqol"))
 
     @validates_schema
@@ -130,11 +132,12 @@ class MonitorUserShown(StrictSchema):
 
 
 class MonitorTimeline(StrictSchema):
-    """`monitor.timeline`: one transaction, or those of a number within a day."""
+    """`monitor.timeline`: one transaction, or within a day those of a number, or of all that look so when masked."""
 
-    forms = (("transaction",), ("mobile",))
+    forms = (("transaction",), ("mobile",), ("masked",))
     transaction = transaction_field()
     mobile = Mobile()
+    masked = Text(validate=_MASKED, metadata=about("A number as operators see it.", "154****8000"))
 
     @validates_schema
     def _judge_whole(self, data: dict[str, Any], **_: Any) -> None:

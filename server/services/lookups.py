@@ -31,8 +31,8 @@ class LookupService:
         return {"users": [*map(_shown, found)], "next": found[-1]["_id"] if len(found) == limit else None}
 
     async def user(self, **by: str) -> dict[str, Any]:
-        """One account, by `mobile` or `username`; AppError `not_found`."""
-        found = await self._users.get(**by)
+        """One account, by `mobile`, `username` or `id`; AppError `not_found`."""
+        found = await self._users.get(**{"_id" if name == "id" else name: value for name, value in by.items()})
         if found is None:
             raise AppError("not_found")
         living = await self._sessions.living(found["_id"])
@@ -48,10 +48,15 @@ class LookupService:
         found = await read
         return {"entries": found, "next": found[-1]["_id"] if len(found) == limit else None}
 
-    async def timelines(self, *, transaction: str = "", mobile: str = "") -> list[dict[str, Any]]:
-        """What became of one transaction, or of all those of a number within a day. AppError `not_found`."""
-        tag = self._tagger.tag(mobile)
-        names = [transaction] if transaction else await self._codes.traced(tag)
+    async def timelines(self, *, transaction: str = "", mobile: str = "", masked: str = "") -> list[dict[str, Any]]:
+        """What became of one transaction, or within a day of all those of a number, or of the numbers that look so
+        when masked. AppError `not_found`."""
+        if transaction:
+            names = [transaction]
+        elif mobile:
+            names = await self._codes.traced(self._tagger.tag(mobile))
+        else:
+            names = await self._codes.masked(masked)
         found = [{"transaction": name, "parts": await self._codes.trace(name)} for name in names]
         shown = [one for one in found if one["parts"]]
         if not shown:

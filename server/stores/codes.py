@@ -9,6 +9,7 @@ from server.limit_rules import LimitRules
 from server.stores.redis import Redis
 from server.tags import Tag
 
+_MASKED_MAX = 20
 _TRANSACTION = re.compile(r"([0-9a-f]{8})\.[A-Za-z0-9_-]{22}", re.ASCII)
 
 
@@ -82,6 +83,10 @@ def new_transaction(tag: Tag) -> str:
 def _slot(transaction: str) -> str | None:
     match = _TRANSACTION.fullmatch(transaction)
     return match[1] if match else None
+
+
+def _masked_key(masked: str) -> str:
+    return f"sms:masked:{{{masked}}}"
 
 
 def _seconds(ms: int) -> float | None:
@@ -232,6 +237,14 @@ class CodeStore:
             return []
         parts = [entry.split("|", 2) for entry in await self._redis.call("LRANGE", self._trace(transaction), 0, -1)]
         return [TracePart(int(at) / 1000, what, about) for at, what, about in parts]
+
+    async def index_masked(self, masked: str, transaction: str) -> None:
+        """Let a transaction be found by what operators see of its number (index_masked.lua)."""
+        await self._redis.run("index_masked", [_masked_key(masked)], transaction, _MASKED_MAX)
+
+    async def masked(self, masked: str) -> list[str]:
+        """The transactions within a day of all numbers that look so when masked, the newest first."""
+        return list(await self._redis.call("ZREVRANGE", _masked_key(masked), 0, -1))
 
     async def traced(self, tag: Tag) -> list[str]:
         """The transactions of a number within a day, the newest first."""

@@ -13,8 +13,9 @@ export class Feed {
   #more = 0;
   #paused = false;
 
-  constructor({ onTransaction }) {
-    this.onTransaction = onTransaction;
+  /** `onLook(what)` is called with the transaction or the account that an event is about. */
+  constructor({ onLook }) {
+    this.onLook = onLook;
     byId("feed-filter").addEventListener("input", () => this.#draw());
     byId("feed-group").addEventListener("change", () => this.#draw());
     byId("feed-pause").addEventListener("click", () => this.#onPause());
@@ -68,12 +69,13 @@ export class Feed {
     const words = document.createElement("span");
     words.textContent = times > 1 ? `${text} ×${times}` : text;
     item.append(time, words);
-    if (event.transaction) {
+    const about = event.transaction || event.user;
+    if (about) {
       const look = document.createElement("button");
       look.type = "button";
       look.className = "link";
       look.textContent = t("ops.feed_look");
-      look.addEventListener("click", () => this.onTransaction(event.transaction));
+      look.addEventListener("click", () => this.onLook(about));
       item.append(look);
     }
     return item;

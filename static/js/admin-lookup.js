@@ -6,6 +6,8 @@ import { clockText } from "./admin-figures.js";
 import { busyWhile, byId, showMessage, showRefusal } from "./fields.js";
 import { t } from "./texts.js";
 
+const MASKED = /^1[3-9]\d\*{4}\d{4}$/;
+const ID = /^[a-z2-7]{24}$/;
 const MOBILE = /^(\+?86|0086)?1[3-9]\d{9}$/;
 
 export class Lookup {
@@ -92,6 +94,8 @@ export class Lookup {
 function questionsOf(what) {
   const plain = what.replaceAll(/[ -]/g, "");
   if (MOBILE.test(plain)) return [["monitor.user", { mobile: plain }], ["monitor.timeline", { mobile: plain }]];
+  if (MASKED.test(plain)) return [["monitor.timeline", { masked: plain }]];
+  if (ID.test(plain)) return [["monitor.user", { id: plain }]];
   return what.includes(".") ? [["monitor.timeline", { transaction: what }]] : [["monitor.user", { username: what }]];
 }
 

@@ -24,7 +24,7 @@ function onOpened() {
   showConnection(socket, { fallback: false });
   acts = new Acts({ ask: socket.ask.bind(socket), figures });
   lookup = new Lookup({ ask: socket.ask.bind(socket), acts });
-  feed = new Feed({ onTransaction: (transaction) => lookup.look(transaction) });
+  feed = new Feed({ onLook: (what) => lookup.look(what) });
   socket.on("monitor.snapshot", onSnapshot);
   socket.on("monitor.tick", onTick);
   socket.on("monitor.event", onEvent);

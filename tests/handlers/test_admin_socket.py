@@ -137,6 +137,7 @@ async def test_ws_2_no_number_and_no_code_reaches_the_monitor(stack: Stack) -> N
     seen += [
         await page.ask("monitor.user", mobile=MOBILE),
         await page.ask("monitor.user", username=made.body["username"]),
+        await page.ask("monitor.user", id=made.body["id"]),
         await page.ask("monitor.timeline", mobile=MOBILE),
         await page.ask("monitor.timeline", transaction=form["transaction"]),
         (await rest.get("/user/", **bearer(token))).body,
@@ -148,7 +149,7 @@ async def test_ws_2_no_number_and_no_code_reaches_the_monitor(stack: Stack) -> N
         assert secret not in text
     audit = (await rest.get("/admin/audit/", **bearer(token))).body["entries"]
     looked = [entry for entry in audit if entry["event"] == "admin.looked"]
-    assert len(looked) == 3
+    assert len(looked) == 4
     assert {entry["details"]["by"] for entry in looked} == {
         (await stack.mongo.db.users.find_one({"mobile": OPERATOR}))["username"]
     }
@@ -174,6 +175,9 @@ async def test_the_course_of_an_sms_is_there_for_a_day_also_when_it_is_over(stac
     ]
     assert [part["at"] for part in parts] == sorted(part["at"] for part in parts)
     assert "scripted" in parts[1]["about"]
+    by_mask = (await page.ask("monitor.timeline", masked="154****0001"))["data"]["transactions"]
+    assert by_mask == found
+    assert (await page.ask("monitor.timeline", masked="154****0077"))["data"]["code"] == "not_found"
     assert (await page.ask("monitor.timeline", mobile="15400000077"))["data"]["code"] == "not_found"
     both = await page.ask("monitor.timeline", mobile=MOBILE, transaction=form["transaction"])
     assert both["data"]["code"] == "mobile_invalid"
