@@ -1,10 +1,12 @@
 """The monitor in a browser: what it shows, and every act with its effect on the other side."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from server.errors import StoreUnavailable
 from tests.conftest import Stack
 from tests.e2e.accounts import request_sms, take_number
 from tests.e2e.conftest import Visit
@@ -246,3 +248,32 @@ async def test_alerts_stand_on_top_while_they_last(stack: Stack, visit: Visit) -
     await stack.breakers.note("none", "scripted", "ok")
     await expect(page.locator("#alerts li")).to_have_count(0)
     await expect(page.locator("#feed")).to_contain_text("Alert over")
+
+
+async def test_a_process_without_redis_says_so_and_goes_on_when_it_is_back(stack: Stack, visit: Visit) -> None:
+    """The last picture stays, marked, instead of looking like a quiet minute."""
+    page = (await open_monitor(visit, stack)).page
+    store = stack.services.monitor._store
+    real = store.beat
+
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailable("redis", "away")
+
+    store.beat = broken  # type: ignore[method-assign]
+    tile = page.locator("#tile-stores")
+    await expect(tile).to_have_class(re.compile("bad"))
+    await expect(tile).to_contain_text("redis")
+    store.beat = real  # type: ignore[method-assign]
+    await expect(tile.locator("b")).to_have_text("正常")
+
+
+async def test_what_happens_leads_to_whom_it_is_about(stack: Stack, visit: Visit) -> None:
+    """An account from its event, an SMS from its step, and all of a number by how it is shown."""
+    page = (await open_monitor(visit, stack)).page
+    name = await take_number(stack)
+    event = page.locator("#feed li").filter(has_text="注册成功 · 154****0001")
+    await button(event, "查看").click()
+    await expect(page.locator("#found")).to_contain_text(name)
+    await page.locator("#lookup").fill("154****0001")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#found")).to_contain_text("已验证")
