@@ -1,9 +1,12 @@
 """What operators can ask: rows of the same table, for `/ws/admin` and REST. Each act is audited with who did it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from server.caller import Caller, Identity
 from server.errors import AppError
+from server.logs import mask
 from server.operation import Data, Operation, Reply, Rest
 from server.schemas.account import Empty
 from server.schemas.admin import (
@@ -50,9 +53,8 @@ async def list_audit(services: Services, caller: Caller, data: Data) -> Reply:
 
 async def show_user(services: Services, caller: Caller, data: Data) -> Reply:
     """One account with its sessions and what happened to it."""
-    found = await services.lookups.user(**data)
-    await _note(services, caller, "admin.looked", user=found["user"]["_id"])
-    return Reply(found)
+    await _note(services, caller, "admin.looked", mobile=data.get("mobile", ""), asked=_asked(data))
+    return Reply(await services.lookups.user(**data))
 
 
 async def show_timeline(services: Services, caller: Caller, data: Data) -> Reply:
@@ -69,15 +71,15 @@ async def show_series(services: Services, caller: Caller, data: Data) -> Reply:
 
 async def pause_provider(services: Services, caller: Caller, data: Data) -> Reply:
     """Ask this provider no more until it is resumed."""
-    await services.routing.pause(data["name"])
-    await _note(services, caller, "admin.provider_paused", name=data["name"])
+    async with _acting(services, caller, "admin.provider_paused", name=data["name"]):
+        await services.routing.pause(data["name"])
     return Reply({})
 
 
 async def resume_provider(services: Services, caller: Caller, data: Data) -> Reply:
     """Let this provider be asked again."""
-    await services.routing.resume(data["name"])
-    await _note(services, caller, "admin.provider_resumed", name=data["name"])
+    async with _acting(services, caller, "admin.provider_resumed", name=data["name"]):
+        await services.routing.resume(data["name"])
     return Reply({})
 
 
@@ -88,16 +90,19 @@ async def list_blocks(services: Services, caller: Caller, data: Data) -> Reply:
 
 async def add_block(services: Services, caller: Caller, data: Data) -> Reply:
     """Refuse a mobile, a range of them or an address for some minutes."""
-    block = await services.controls.block(**data, by=_operator(caller).username)
-    about = {"kind": data["kind"], "value": block["value"], "minutes": str(data["minutes"])}
-    await _note(services, caller, "admin.blocked", **about)
+    services.controls.require_foreign(data["kind"], data["value"], caller.address)
+    shown = mask(data["value"]) if data["kind"] == "mobile" else data["value"]
+    about = {"kind": data["kind"], "value": shown, "minutes": str(data["minutes"])}
+    async with _acting(services, caller, "admin.blocked", **about):
+        block = await services.controls.block(**data, by=_operator(caller).username)
     return Reply(block)
 
 
 async def remove_block(services: Services, caller: Caller, data: Data) -> Reply:
     """Lift a block."""
-    shown = await services.controls.unblock(**data)
-    await _note(services, caller, "admin.unblocked", kind=data["kind"], value=shown)
+    about = {"kind": data["kind"], "value": services.controls.shown(**data)}
+    async with _acting(services, caller, "admin.unblocked", **about):
+        await services.controls.unblock(**data)
     return Reply({})
 
 
@@ -117,8 +122,8 @@ async def enable_user(services: Services, caller: Caller, data: Data) -> Reply:
 async def end_sessions(services: Services, caller: Caller, data: Data) -> Reply:
     """Sign an account out everywhere."""
     _require_other(caller, data["id"])
-    await services.sessions.end_all(data["id"], "ended")
-    await _note(services, caller, "admin.sessions_ended", user=data["id"])
+    async with _acting(services, caller, "admin.sessions_ended", user=data["id"]):
+        await services.sessions.end_all(data["id"], "ended")
     return Reply({})
 
 
@@ -129,29 +134,29 @@ async def list_dead(services: Services, caller: Caller, data: Data) -> Reply:
 
 async def retry_sms(services: Services, caller: Caller, data: Data) -> Reply:
     """Send after all what had been given up."""
-    await services.dead_letters.retry(data["job"])
-    await _note(services, caller, "admin.sms_retried", job=data["job"])
+    async with _acting(services, caller, "admin.sms_retried", job=data["job"]):
+        await services.dead_letters.retry(data["job"])
     return Reply({})
 
 
 async def drop_sms(services: Services, caller: Caller, data: Data) -> Reply:
     """Forget an SMS that was given up."""
-    await services.dead_letters.drop(data["job"])
-    await _note(services, caller, "admin.sms_dropped", job=data["job"])
+    async with _acting(services, caller, "admin.sms_dropped", job=data["job"]):
+        await services.dead_letters.drop(data["job"])
     return Reply({})
 
 
 async def set_uniqueness(services: Services, caller: Caller, data: Data) -> Reply:
     """How the question whether a number is taken is answered from now on."""
-    await services.controls.set_uniqueness(data["mode"])
-    await _note(services, caller, "admin.uniqueness_set", mode=data["mode"])
+    async with _acting(services, caller, "admin.uniqueness_set", mode=data["mode"]):
+        await services.controls.set_uniqueness(data["mode"])
     return Reply({})
 
 
 async def drain_process(services: Services, caller: Caller, data: Data) -> Reply:
     """Have a process finish its work and stop."""
-    await services.monitor.order_drain(data["id"])
-    await _note(services, caller, "admin.drained", process=data["id"])
+    async with _acting(services, caller, "admin.drained", process=data["id"]):
+        await services.monitor.order_drain(data["id"])
     return Reply({})
 
 
@@ -164,6 +169,24 @@ def _require_other(caller: Caller, user: str) -> None:
     """Whoever closed his own account could not open it again."""
     if user == _operator(caller).user:
         raise AppError("not_allowed", role="operator")
+
+
+def _asked(data: Data) -> str:
+    """What was asked for, masked."""
+    return mask(data["mobile"]) if "mobile" in data else str(data.get("username", data.get("id", "")))
+
+
+@asynccontextmanager
+async def _acting(services: Services, caller: Caller, event: str, **about: str) -> AsyncIterator[None]:
+    """Keep an act that was done, and one of which nobody knows whether it was; what was refused did not happen."""
+    try:
+        yield
+    except AppError:
+        raise
+    except BaseException:
+        await _note(services, caller, event, outcome="unknown", **about)
+        raise
+    await _note(services, caller, event, **about)
 
 
 async def _note(services: Services, caller: Caller, event: str, *, user: str = "", **about: str) -> None:
@@ -226,10 +249,17 @@ ADMIN_ROWS: tuple[Operation, ...] = (
     _row("provider.resume", ProviderName, resume_provider, "provider.resumed", Empty(), "not_found"),
     _row("block.add", BlockAdd, add_block, "block.added", Block()),
     _row("block.remove", BlockRemove, remove_block, "block.removed", Empty(), "not_found"),
-    _row("user.disable", UserName, disable_user, "user.disabled", Empty(), "not_found"),
-    _row("user.enable", UserName, enable_user, "user.enabled", Empty(), "not_found"),
+    _row("user.disable", UserName, disable_user, "user.disabled", Empty(), "not_found", "result_unknown"),
+    _row("user.enable", UserName, enable_user, "user.enabled", Empty(), "not_found", "result_unknown"),
     _row("user.end_sessions", UserName, end_sessions, "user.sessions_ended", Empty()),
-    _row("sms.retry", JobName, retry_sms, "sms.retried", Empty(), "job_gone"),
+    _row(
+        "sms.retry",
+        JobName,
+        retry_sms,
+        "sms.retried",
+        Empty(),
+        *("job_gone", "sms_too_soon", "sms_budget_exhausted", "sms_unavailable"),
+    ),
     _row("sms.drop", JobName, drop_sms, "sms.dropped", Empty(), "job_gone"),
     _row("uniqueness.set", UniquenessSet, set_uniqueness, "uniqueness.changed", Empty()),
     _row("process.drain", ProcessName, drain_process, "process.draining", Empty(), "not_found"),

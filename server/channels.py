@@ -97,8 +97,9 @@ ADMIN = Channel(
         "server.closing": _CLOSING,
         "session.ended": _ENDED,
     },
-    close_codes=_AT_EVERY_END | {1013: "A store does not answer; try again later."},
-    refusals=(*_AT_EVERY_HANDSHAKE, "not_allowed"),
+    close_codes=_AT_EVERY_END
+    | {1003: "There was a binary frame.", 1013: "A store does not answer; try again later."},
+    refusals=(*_AT_EVERY_HANDSHAKE, "not_allowed", "rate_limited"),
     query=_LANG | {"ticket": "The ticket."},
 )
 CHANNELS = {"page": PAGE, "admin": ADMIN}

@@ -100,9 +100,10 @@ async def open_services(
 async def _start(parts: Parts, stack: AsyncExitStack) -> None:
     """All that runs by itself; it ends in the reverse order."""
     await parts.claims.start()  # it only hears, and ends with what it hears by
-    sending = (parts.controls, parts.lag, parts.hooks, parts.courier, parts.worker)
-    hearing = (parts.countdowns, parts.mobiles, parts.guard, parts.claim_keeper, parts.rooms, parts.health)
-    for running in (*sending, *hearing, parts.monitor):
+    watching = (parts.controls, parts.lag, parts.hooks, parts.health, parts.monitor)  # the last to end
+    sending = (parts.courier, parts.worker)
+    hearing = (parts.countdowns, parts.mobiles, parts.guard, parts.claim_keeper, parts.rooms)
+    for running in (*watching, *sending, *hearing):
         await running.start()
         stack.push_async_callback(running.aclose)
     if parts.settings.development:

@@ -20,7 +20,9 @@ from server.stores.jobs import JobStore
 
 _log = get_log(__name__)
 KINDS = ("user.registered", "alert.raised", "alert.cleared")
-LIFE_S = 86_400
+WAITING_MAX = 10_000
+# About a day: then nobody will take it.
+TRIES = 28
 _WAITS_S = (5, 30, 120, 600, 1800, 3600)
 _GONE = 410
 
@@ -82,16 +84,18 @@ class Hooks:
             return
         now = self._clock.now()
         told = {"type": kind, "timestamp": datetime.fromtimestamp(now, UTC).isoformat(), "data": data}
-        job = {"body": orjson.dumps(told).decode(), "kind": kind, "until": str(int(now) + LIFE_S)}
+        job = {"body": orjson.dumps(told).decode(), "kind": kind}
         try:
+            if await self._jobs.length() >= WAITING_MAX:
+                self._metrics.hooks_sent.labels("given_up").inc()
+                _log.error("hook.lost", kind=kind, why="too many wait for NOTIFY_URL")
+                return
             await self._jobs.enqueue(f"evt_{secrets.token_urlsafe(12)}", job)
         except StoreUnavailable as fault:
             _log.error("hook.lost", kind=kind, why=str(fault))
 
     async def _post(self, job: Job) -> None:
         now = int(self._clock.now())
-        if now > int(job["until"]):
-            raise JobFailed("nobody took it for a day")
         body = job["body"].encode()
         try:
             with self._outside:
@@ -113,6 +117,8 @@ class Hooks:
     async def _later(self, job: Job, why: str) -> None:
         """Longer each time; how often it was tried is kept in the job."""
         tried = int(job.get("tried", "0"))
+        if tried + 1 >= TRIES:
+            raise JobFailed("nobody took it for a day")
         self._metrics.hooks_sent.labels("refused").inc()
         _log.warning("hook.refused", job=job["id"], kind=job["kind"], why=why, tried=tried + 1)
         await self._jobs.keep(job["id"], {"tried": str(tried + 1)})

@@ -1,6 +1,7 @@
 """The life of one process: open the port, serve, drain, stop."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -34,6 +35,7 @@ SERVER_OPTIONS: dict[str, Any] = {
     "idle_connection_timeout": 75,
 }
 DRAIN_S = 20
+LINGER_S = 0.5
 
 
 def run() -> int:
@@ -94,7 +96,9 @@ async def serve_with_workers(settings: Settings) -> int:
     stop = _on_signals()
     sockets = _bind(settings)
     async with open_stores(settings, clock) as (_, _, embedded):
-        workers = Workers(settings.processes, sockets, metrics_dir=settings.var_dir / "metrics", clock=clock)
+        metrics_dir = settings.var_dir / f"metrics-{os.getpid()}"
+        workers = Workers(settings.processes, sockets, metrics_dir=metrics_dir, clock=clock)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # There is nobody to replace yet.
         await workers.start()
         tasks = Tasks(clock)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: tasks.start(workers.replace_all()))
@@ -152,6 +156,9 @@ async def _drain(server: HTTPServer, dispatcher: Dispatcher, pages: OpenSockets)
     dispatcher.services.monitor.end()
     try:
         async with asyncio.timeout(DRAIN_S):
+            await dispatcher.idle()
+            # What is no operation, and whoever was let in a moment ago, is answered too.
+            await asyncio.sleep(LINGER_S)
             await dispatcher.idle()
             pages.close_all()
             await server.close_all_connections()

@@ -591,9 +591,10 @@ class Dispatcher:
             self.services.rooms.leave(caller.watcher)
             raise
 
-    async def admit_admin(self, ticket: str) -> Identity:
-        """Who comes in by a ticket; AppError `token_invalid` or `not_allowed`."""
+    async def admit_admin(self, ticket: str, caller: Caller) -> Identity:
+        """Who comes in by a ticket; AppError `token_invalid`, `not_allowed` or `rate_limited`."""
         try:
+            await self.services.limits.charge_address("socket.open", caller.address)
             return await self.services.admins.redeem(ticket)
         except StoreUnavailable:
             raise AppError("unavailable", retry_after=1) from None
@@ -636,7 +637,7 @@ class Dispatcher:
                 loaded = self._schemas[operation.name].load(data)
                 if operation.role:
                     await self.services.admins.require(caller.session, operation.role)
-                else:  # An operator who blocks himself must be able to lift that.
+                elif operation.name != "ping":  # An operator of a blocked address must be able to lift that.
                     self._require_open(caller, loaded)
                 if operation.needs_login:
                     await self.services.guard.require(caller.session, reading=operation.reading)

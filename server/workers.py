@@ -5,6 +5,7 @@ Tornado's own forking waits in the parent, which could then look after nothing; 
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -38,13 +39,11 @@ class Workers:
         self._metrics_dir = metrics_dir
         self._places: list[_Place] = [_Place(number) for number in range(count)]
         self._tasks = Tasks(clock)
-        self._ending = False
+        self._ending = self._replacing = False
 
     async def start(self) -> None:
         """All of them; WorkerFailed if one does not become ready, and then none is left."""
         self._metrics_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left_over in self._metrics_dir.glob("*.db"):
-            left_over.unlink()
         try:
             async with asyncio.TaskGroup() as starting:
                 for place in self._places:
@@ -60,14 +59,19 @@ class Workers:
         self._ending = True
         await asyncio.gather(*(place.stop() for place in self._places))
         await self._tasks.aclose()
+        shutil.rmtree(self._metrics_dir, ignore_errors=True)
 
     async def replace_all(self) -> None:
-        """One after the other, so that there is always somebody to answer."""
+        """One after the other, so that there is always somebody to answer. It is not begun anew while it goes on."""
+        if self._replacing or self._ending:
+            return
+        self._replacing = True
         _log.info("workers.replacing")
         for place in self._places:
             place.ready.clear()
             await place.stop()
             await place.ready.wait()
+        self._replacing = False
         _log.info("workers.replaced")
 
     async def _keep(self, place: "_Place") -> None:
@@ -111,14 +115,18 @@ class _Place:
     async def start(self, environ: dict[str, str], fds: list[int]) -> None:
         """Returns when it serves; WorkerFailed."""
         # It ends when its standard input does, which we hold open for as long as we live.
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "run.py"),
-            cwd=Path(__file__).parent.parent,
-            env=environ,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=fds,
-        )
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "run.py"),
+                cwd=Path(__file__).parent.parent,
+                env=environ,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=fds,
+            )
+        except OSError as fault:  # no room for a process now; there may be later
+            _log.warning("worker.not_started", worker=self.number, why=repr(fault))
+            raise WorkerFailed from None
         self.pid = self._process.pid
         assert self._process.stdout is not None
         try:
@@ -159,7 +167,9 @@ def inherited_sockets() -> list[socket.socket]:
 
 
 def on_parent_end(stop: asyncio.Event) -> None:
-    """A worker does not outlive its parent: nobody would end it, and the next parent could not bind the port."""
+    """A worker does not outlive its parent: nobody would end it, and the next parent could not bind the port. And it
+    leaves a hangup to its parent."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
 
     def read() -> None:

@@ -1,5 +1,6 @@
 """Accounts and codes for tests of what people do with them."""
 
+import asyncio
 from typing import Any
 
 from server.roles import Role
@@ -60,9 +61,14 @@ async def ticket_for(stack: Stack, token: str) -> str:
 
 
 async def monitor(stack: Stack, token: str) -> PageClient:
-    """An open monitor; its snapshot is the first event."""
+    """An open monitor that gets its pictures; its snapshot is the first event."""
+    viewers = stack.services.monitor._viewers
+    before = {*viewers}
     page = await DeclaredPage.open(stack.port, path=f"/ws/admin?ticket={await ticket_for(stack, token)}")
     stack.clients.push_async_callback(page.close)
+    async with asyncio.timeout(8):
+        while not viewers - before:
+            await asyncio.sleep(0.005)
     return page
 
 

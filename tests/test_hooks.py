@@ -106,6 +106,7 @@ async def test_an_alert_is_told_when_it_comes_and_when_it_goes(start: Callable[.
     """Once each, though every process sees it."""
     async with receiver() as theirs:
         stack: Stack = await start(NOTIFY_URL=theirs.url, NOTIFY_SECRET=SECRET)
+        stack.services.monitor._alerts.stands_s = 0.5
         for _ in range(20):
             await stack.breakers.note("none", "scripted", "bad")
         _, raised = await theirs.nth(1)

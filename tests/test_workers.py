@@ -59,10 +59,12 @@ async def test_a_worker_that_dies_is_replaced_and_nobody_is_refused_meanwhile(tm
     server = await ServerProcess.start(tmp_path / "var", PROCESSES="2")
     victim, other = _children(server.process.pid)
     os.kill(victim, signal.SIGKILL)
+    statuses: list[int] = []
     for _ in range(20):
         rest = RestClient(server.port)  # a new connection, so that any worker may take it
-        assert (await rest.get(f"/user/mobile/{MOBILE}/")).status in (200, 599)
+        statuses.append((await rest.get(f"/user/mobile/{MOBILE}/")).status)
         rest.close()
+    assert statuses.count(200) >= 19  # the kernel may have given one to the dead
     await _until(lambda: len(_children(server.process.pid) - {victim}) == 2, "two workers again")
     assert other in _children(server.process.pid)
     assert await server.stop() == 0
@@ -78,13 +80,17 @@ async def test_a_hangup_replaces_the_workers_one_by_one(tmp_path: Path) -> None:
     async def ask() -> None:
         while True:
             rest = RestClient(server.port)
-            statuses.append((await rest.get("/healthz")).status)
+            statuses.append((await rest.get("/register")).status)
             rest.close()
 
-    asking = asyncio.create_task(ask())
+    asking = [asyncio.create_task(ask()) for _ in range(4)]
+    server.process.send_signal(signal.SIGHUP)  # one more while they are being replaced changes nothing
     await _until(lambda: len(now := _children(server.process.pid)) == 2 and not now & before, "two new workers")
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
+    failed = [task.exception() for task in asking if task.done()]
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert failed == []
     assert set(statuses) == {200}
     assert await server.stop() == 0
 

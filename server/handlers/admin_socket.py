@@ -5,24 +5,32 @@ from typing import Any
 
 from server.caller import Caller
 from server.channels import ADMIN, SESSION_ENDED
+from server.edge import Edge
 from server.errors import AppError, StoreUnavailable
 from server.handlers.base import SocketHandler
 from server.handlers.frames import answer_frame
 from server.i18n import localised
-from server.operations import OPERATIONS
+from server.operations import OPERATIONS, Dispatcher
 from server.rates import SOCKET_MESSAGES, LocalRate
 from server.schemas.envelope import frame
 
-WRITE_BUFFER_MAX = 256 * 1024
+WRITE_BUFFER_MAX = 1024 * 1024  # a day of a busy service is a third of it
 
 
 class AdminSocket(SocketHandler):
     """One open monitor. It came in by a ticket; its role is asked for with each message, and once a minute."""
 
+    def initialize(self, dispatcher: Dispatcher, edge: Edge) -> None:
+        super().initialize(dispatcher, edge)
+        self._messages = LocalRate(SOCKET_MESSAGES, True)
+        self._received = 0
+        self._gone = False
+
     async def prepare(self) -> None:
         await super().prepare()
-        self.who = await self.dispatcher.admit_admin(self.get_query_argument("ticket", ""))
-        self._caller = dataclasses.replace(self.make_caller("websocket"), session=self.who)
+        caller = self.make_caller("websocket")
+        self.who = await self.dispatcher.admit_admin(self.get_query_argument("ticket", ""), caller)
+        self._caller = dataclasses.replace(caller, session=self.who)
 
     def require_own_origin(self) -> None:
         """One of our origins; a program has none, and its ticket is enough."""
@@ -30,20 +38,25 @@ class AdminSocket(SocketHandler):
             super().require_own_origin()
 
     async def open(self, *args: str, **kwargs: str) -> None:
-        self._messages = LocalRate(SOCKET_MESSAGES, True)
-        self._received = 0
+        if self._gone:  # It left while `prepare` was waiting, and `on_close` will not come again.
+            return
         self.ws_connection.stream.max_write_buffer_size = WRITE_BUFFER_MAX  # type: ignore[union-attr]
         self.services.guard.bind(self, self.who)
         try:
-            snapshot = await self.services.monitor.open(self)
-            snapshot |= {"username": self.who.username, "role": await self.services.admins.role_of(self.who)}
+            role = await self.services.admins.role_of(self.who)
+            snapshot = await self.services.monitor.snapshot()
         except StoreUnavailable:
             self.close(1013, "try again later")
             return
-        self.push("monitor.snapshot", snapshot)
+        if not self._gone:
+            self.push("monitor.snapshot", snapshot | {"username": self.who.username, "role": role})
+            self.services.monitor.add(self)
 
     async def on_message(self, message: str | bytes) -> None:
         """Exactly one answer to each message."""
+        if isinstance(message, bytes):
+            self.close(1003, "text only")
+            return
         self._received += 1
         caller = dataclasses.replace(self._caller, request_id=f"{self.request_id}.{self._received}")
         self.send_frame(await answer_frame(message, caller, respond=self._answer, charge=self._messages.charge))
@@ -56,8 +69,9 @@ class AdminSocket(SocketHandler):
         return operation.reply, localised(reply.data, caller.locale)
 
     def push(self, kind: str, data: dict[str, Any]) -> None:
-        """Send what nobody asked for."""
-        self.send_frame(frame(kind, None, localised(ADMIN.pushes[kind].schema.dump(data), self._caller.locale)))
+        """Send what nobody asked for; what is for the pages of an account is not for its monitor."""
+        if kind in ADMIN.pushes:
+            self.send_frame(frame(kind, None, localised(ADMIN.pushes[kind].schema.dump(data), self._caller.locale)))
 
     def session_ended(self, reason: str) -> None:
         """Told, then sent away."""
@@ -65,5 +79,6 @@ class AdminSocket(SocketHandler):
         self.close(SESSION_ENDED, "session ended")
 
     def on_close(self) -> None:
+        self._gone = True
         self.services.monitor.forget(self)
         self.services.guard.unbind(self)

@@ -65,6 +65,8 @@ class BaseHandler(RequestHandler):
 
     async def prepare(self) -> None:
         """The checks that no request is spared."""
+        if self.services.health.draining:  # so that no further request comes this way
+            self.set_header("Connection", "close")
         if self.checks_host and not self.edge.knows_host(self.request):
             raise AppError("host_unknown")
         if sum(len(name) + len(value) + 4 for name, value in self.request.headers.get_all()) > HEADERS_MAX_BYTES:

@@ -53,6 +53,7 @@ class OperatorParts(AccountParts):
             admins=self.admins,
             controls=self.controls,
             alerts=self.alerts,
+            budget=self.budget,
             health=self.health,
             lag=self.lag,
             providers=self.provider_store,

@@ -90,7 +90,7 @@ class AuditEntry(StrictSchema):
     user = fields.String(metadata=about("The account that it is about.", "3ov6wqxk2jv5tz4d7a6m2n5q"))
     mobile = fields.String(metadata=about("Its number, masked.", "154****8000"))
     session = fields.String(metadata=about("The session that did it.", "q3Jt5wXn0aVbY8Kc2LmZrA"))
-    address = fields.String(metadata=about("The network that it came from, masked.", "203.0.113.*"))
+    address = fields.String(metadata=about("The address that it came from.", "203.0.113.7"))
     device = fields.String(metadata=about("The browser that it came from.", "Chrome · Windows"))
     request_id = fields.String(metadata=about("Under which the log has it.", "5f0c9a7be2d41386"))
     details = fields.Dict(
@@ -450,7 +450,6 @@ class MonitorSnapshot(MonitorTick):
     username = fields.String(metadata=about("Who looks.", "hm_lfdga7tqol"))
     role = fields.String(metadata=about("And as what.", "operator"))
     series = fields.Nested(SeriesShown, metadata=about("The last quarter of an hour."))
-    blocks = fields.Nested(Block, many=True, metadata=about("What is blocked."))
     events = fields.Nested(FeedEvent, many=True, metadata=about("The last events."))
 
 

@@ -198,7 +198,10 @@ class AccountService:
             if user is None:
                 raise AppError("not_found")
             gone = (unset,) if unset else overtaken(user, "change", "release")
-            changed = await self._users.change(user, unset=gone, **fields)
+            try:
+                changed = await self._users.change(user, unset=gone, **fields)
+            except ResultUnknown:
+                raise AppError("result_unknown", retry_after=1) from None
             if changed:
                 return user, changed
 

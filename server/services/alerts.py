@@ -1,5 +1,7 @@
 """What an operator should know at once: the conditions, judged by each process of what it sees."""
 
+from collections.abc import Iterator
+
 from server.clock import Clock
 from server.metrics import Metrics
 from server.services.conversion import ConversionService
@@ -8,6 +10,7 @@ from server.services.tally import value_of
 
 QUEUE_OLD_S = 30
 LAG_MS = 100
+STANDS_S = 15.0
 _BUDGET = (50, 80, 100)
 
 
@@ -22,18 +25,24 @@ class AlertService:
         self._conversion = conversion
         self._metrics = metrics
         self._clock = clock
+        self._seen: dict[str, float] = {}
+        self.stands_s = STANDS_S
 
     def standing(self, *, lag_ms: float, providers: dict[str, str]) -> list[str]:
-        """What this process would warn of now."""
-        found = [f"store_{name}" for name in self._health.degraded()]
-        found += [f"breaker_{name}" for name, state in providers.items() if state == "open"]
+        """What this process warns of: each for STANDS_S after it was last so, lest it comes and goes every second."""
+        now = self._clock.monotonic()
+        self._seen |= dict.fromkeys(self._judge(lag_ms, providers), now)
+        self._seen = {name: at for name, at in self._seen.items() if now - at < self.stands_s}
+        return [*self._seen]
+
+    def _judge(self, lag_ms: float, providers: dict[str, str]) -> Iterator[str]:
+        yield from (f"store_{name}" for name in self._health.degraded())
+        yield from (f"breaker_{name}" for name, state in providers.items() if state == "open")
         used = value_of(self._metrics.budget)
-        reached = [percent for percent in _BUDGET if used * 100 >= percent]
-        found += [f"budget_{percent}" for percent in reached[-1:]]
+        yield from (f"budget_{percent}" for percent in _BUDGET if used * 100 >= percent)
         if value_of(self._metrics.oldest) > QUEUE_OLD_S:
-            found.append("queue_old")
+            yield "queue_old"
         if lag_ms > LAG_MS:
-            found.append("loop_lag")
+            yield "loop_lag"
         if self._conversion.suspects():
-            found.append("pumping_suspected")
-        return found
+            yield "pumping_suspected"

@@ -1,5 +1,6 @@
 """What the whole service may send: a minute's rate in Redis, a day's count in Mongo, an alarm before it is gone."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
@@ -77,6 +78,11 @@ class BudgetService:
         await self._store.subtract(day)
         if self._known.day == day:
             self._learn(day, self._known.used - 1)
+
+    async def look(self) -> None:
+        """Read the day's count now and then, so that its gauge falls at midnight in an idle process too."""
+        with suppress(StoreUnavailable):
+            await self._used(self._clock.now())
 
     async def under_pressure(self) -> bool:
         """Whether so much is used up that everybody's captcha must cost more."""

@@ -80,6 +80,11 @@ class ControlService:
         if left_s > 0:
             raise AppError(code, retry_after=wait_s(left_s * 1000))
 
+    def require_foreign(self, kind: str, value: str, address: str) -> None:
+        """AppError `validation_failed` for the address that the operator himself comes from: he could not return."""
+        if kind == "ip" and address_group(value) == address_group(address):
+            raise AppError("validation_failed", fields={"value": ["field.own_address"]})
+
     async def block(self, kind: str, value: str, minutes: int, *, by: str) -> dict[str, Any]:
         """Refuse a mobile, its first seven digits or an address for some minutes, everywhere. AppError `busy` if
         there are too many blocks."""
@@ -90,16 +95,18 @@ class ControlService:
         await self._changed()
         return {"kind": kind, "value": shown, "key": name, "until": until, "by": by}
 
-    async def unblock(self, kind: str, value: str) -> str:
-        """Lift a block, named by its value or its key; what is shown of it. AppError `not_found`."""
-        name, shown = self._name(kind, value)
+    def shown(self, kind: str, value: str) -> str:
+        """A block's value as an operator may see it, whether it is named by that or by its key."""
         known = {one["key"]: one["value"] for one in self._now.shown if one["kind"] == kind}
-        if value in known:
-            name, shown = value, known[value]
+        return str(known.get(value) or self._name(kind, value)[1])
+
+    async def unblock(self, kind: str, value: str) -> None:
+        """Lift a block, named by its value or its key. AppError `not_found`."""
+        keys = {one["key"] for one in self._now.shown if one["kind"] == kind}
+        name = value if value in keys else self._name(kind, value)[0]
         if not await self._store.remove(f"block|{kind}|{name}"):
             raise AppError("not_found")
         await self._changed()
-        return shown
 
     async def set_uniqueness(self, mode: str) -> None:
         """Answer the question whether a number is taken in this way from now on, everywhere."""

@@ -1,8 +1,9 @@
 """SMS that were given up: shown, tried again, dropped."""
 
+from contextlib import suppress
 from typing import Any
 
-from server.errors import AppError
+from server.errors import AppError, StoreUnavailable
 from server.events import topics
 from server.services.codes import Send
 from server.services.delivery import DeliveryService
@@ -11,6 +12,7 @@ from server.stores.codes import CodeStore
 from server.stores.jobs import JobStore
 
 SHOWN_MAX = 100
+HOLD_S = 15  # longer than an operation may take
 
 
 class DeadLetterService:
@@ -43,7 +45,17 @@ class DeadLetterService:
 
     async def retry(self, job: str) -> None:
         """Send it after all. AppError `job_gone` if its code is too old, its number has been sent another one, or
-        somebody was faster; `sms_unavailable` while no provider may be asked."""
+        somebody was faster; `busy` while somebody is at it; `sms_unavailable` while no provider may be asked,
+        `sms_too_soon` and `sms_budget_exhausted` as for any SMS."""
+        if not await self._jobs.hold_dead(job, HOLD_S):
+            raise AppError("busy", retry_after=1)
+        try:
+            await self._retry(job)
+        finally:
+            with suppress(StoreUnavailable):  # then it lapses
+                await self._jobs.let_go(job)
+
+    async def _retry(self, job: str) -> None:
         entry = await self._require_entry(job)
         has = await self._jobs.get(job)
         if "mobile" not in has:

@@ -1,12 +1,13 @@
 """The operators' picture of now: one beat a second in each process, one picture a second for each who looks."""
 
+import asyncio
 import os
 import platform
 import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from server.caller import Identity
@@ -20,6 +21,7 @@ from server.services.accounts import Tell
 from server.services.admins import AdminService
 from server.services.alerts import AlertService
 from server.services.audit import event_of
+from server.services.budget import BudgetService
 from server.services.controls import ControlService
 from server.services.health import HealthService
 from server.services.lag import LagService
@@ -36,6 +38,7 @@ RECHECK_S = 60
 # A process may be a beat behind, so a bucket is read when all have told what belongs to it.
 _SETTLED_S = 2.5
 _EVENTS_MAX = 200
+_AT_ONCE = 20
 _FIRST = "15m"
 RECENT = 30
 
@@ -67,6 +70,7 @@ class MonitorService:
         admins: AdminService,
         controls: ControlService,
         alerts: AlertService,
+        budget: BudgetService,
         health: HealthService,
         lag: LagService,
         providers: ProviderStore,
@@ -84,6 +88,7 @@ class MonitorService:
         self._admins = admins
         self._controls = controls
         self._alerts = alerts
+        self._budget = budget
         self._health = health
         self._lag = lag
         self._providers = providers
@@ -108,6 +113,8 @@ class MonitorService:
         self._cpu_at = time.process_time()
         self._standing: dict[str, int] = {}
         self._last: Beat | None = None
+        self._told_at = clock.monotonic()
+        self._alerts_shown: set[str] = set()
         self._quarter: deque[Counts] = deque(maxlen=RANGES[_FIRST].points)
         self._read_to = 0
         self._drain: Callable[[], object] = lambda: None
@@ -123,7 +130,7 @@ class MonitorService:
         self._standing = await self._store.alerts()
         await self._beat()
         self._tasks.keep("monitor.beat", self._beat, every_s=BEAT_S)
-        self._tasks.keep("monitor.recheck", self._recheck_later, every_s=RECHECK_S)
+        self._tasks.keep("monitor.recheck", self._recheck_later, every_s=0)
 
     async def aclose(self) -> None:
         """Stop beating; what was counted last is told."""
@@ -146,33 +153,44 @@ class MonitorService:
         """Call `drain` when an operator wants this process to end."""
         self._drain = drain
 
-    async def open(self, viewer: Viewer) -> dict[str, Any]:
-        """The snapshot; from now on `viewer` gets a picture each second."""
-        series = await self.series(_FIRST)
-        picture = await self._picture(self._look())
-        self._viewers.add(viewer)
-        self._feed.wanted = True
+    async def snapshot(self) -> dict[str, Any]:
+        """What a viewer sees first."""
+        if not self._viewers:
+            await self._fill_quarter()
+        picture = await self._picture(self._look(), await self._providers.states(self._names))
         return picture | {
             "process": self.process,
-            "series": series,
-            "blocks": self._controls.blocks(),
+            "series": await self.series(_FIRST),
             "events": [event_of(entry) for entry in reversed(await self._audit.page(0, RECENT))],
         }
+
+    def add(self, viewer: Viewer) -> None:
+        """From now on `viewer` gets a picture each second; what happened before is no news to him."""
+        if not self._viewers:
+            self._happened, self._more = [], 0
+        self._viewers.add(viewer)
+        self._feed.wanted = True
 
     def forget(self, viewer: Viewer) -> None:
         """It has left."""
         self._viewers.discard(viewer)
 
     async def series(self, name: str) -> dict[str, Any]:
-        """One of RANGES until now: `{range, step_s, points: [{at, …}]}`."""
-        now = self._now()
-        found = await self._store.series(name, now=now)
-        if name == _FIRST:
-            settled = int((now - _SETTLED_S) // FINE_S)
-            self._quarter.extend(counts for at, counts in found if at // FINE_S < settled)
-            self._read_to = settled
-        points = [{"at": at} | describe(counts) for at, counts in found]
+        """One of RANGES until now: `{range, step_s, points: [{at, …}]}`. A point says what happened, not how long it
+        took."""
+        points = []
+        for place, (at, counts) in enumerate(await self._store.series(name, now=self._now())):
+            points.append({"at": at} | describe(counts, whole=False))
+            if place % _AT_ONCE == 0:  # so that nobody's page waits for a chart
+                await asyncio.sleep(0)
         return {"range": name, "step_s": RANGES[name].step_s, "points": points}
+
+    async def _fill_quarter(self) -> None:
+        """Nobody has looked lately, so the buckets of the last quarter of an hour are read anew."""
+        self._read_to = int((self._now() - _SETTLED_S) // FINE_S)
+        begin = self._read_to - RANGES[_FIRST].points
+        self._quarter.clear()
+        self._quarter.extend(await self._store.fine(begin, self._read_to))
 
     async def order_drain(self, process: str) -> None:
         """Have a process finish its work and stop; AppError `not_found`."""
@@ -185,8 +203,8 @@ class MonitorService:
         for viewer in [*self._viewers]:
             try:
                 await self._admins.require(viewer.who, "viewer")
-            except AppError:
-                viewer.session_ended("role_removed")
+            except AppError as fault:
+                viewer.session_ended("role_removed" if fault.code == "not_allowed" else "over")
             except StoreUnavailable:
                 pass  # Not known; whatever they ask for meanwhile is refused.
 
@@ -214,19 +232,20 @@ class MonitorService:
         now = self._clock.monotonic()
         elapsed_s, self._beat_at = max(0.001, now - self._beat_at), now
         counts = self._count()
+        lag_ms = self._lag.worst_ms()
+        await self._budget.look()
         try:
             states = await self._providers.states(self._names)
-            lag_ms = self._lag.worst_ms()
-            record = self._record(elapsed_s, counts) | {
-                "lag_ms": lag_ms,
-                "alerts": self._alerts.standing(lag_ms=lag_ms, providers=states),
-            }
+            alerts = self._alerts.standing(lag_ms=lag_ms, providers=states)
+            record = self._record(elapsed_s, counts) | {"lag_ms": lag_ms, "alerts": alerts}
             beat = await self._tell_store(record)
             await self._tell_events(beat)
             await self._judge_alerts(beat)
             if self._viewers:
-                self._show(await self._picture(beat, states))
+                point = await self._next_point(beat.now)
+                self._show(await self._picture(beat, states) | point)
         except StoreUnavailable:
+            self._show_alerts(self._alerts.standing(lag_ms=lag_ms, providers={}))
             for viewer in [*self._viewers]:
                 viewer.push("degraded", {"what": "redis"})
 
@@ -247,6 +266,7 @@ class MonitorService:
         )
         self._telling = None
         self._ahead, self._last = beat.now - self._clock.monotonic(), beat
+        self._told_at = self._clock.monotonic()
         return beat
 
     async def _tell_events(self, beat: Beat) -> None:
@@ -258,22 +278,29 @@ class MonitorService:
     async def _judge_alerts(self, beat: Beat) -> None:
         """An alert stands while any process says so; of all that see it come or go, the first tells."""
         standing = {str(name) for record in beat.processes.values() for name in _listed(record.get("alerts"))}
+        self._show_alerts(standing)
         for name in standing - self._standing.keys():
             if await self._store.raise_alert(name, beat.now):
-                self._announce(name, raised=True)
+                await self._announce(name, raised=True)
         for name in self._standing.keys() - standing:
             if await self._store.clear_alert(name):
-                self._announce(name, raised=False)
+                await self._announce(name, raised=False)
         if standing != self._standing.keys():
             self._standing = await self._store.alerts()
             for name in standing ^ self._standing.keys():
                 self._standing.pop(name, None)
 
-    def _announce(self, name: str, *, raised: bool) -> None:
+    def _show_alerts(self, standing: Iterable[str]) -> None:
+        """In the metrics of this process, whoever was the first to see them."""
+        now = {*standing}
+        for name in now | self._alerts_shown:
+            self._metrics.alerts.labels(name).set(int(name in now))
+        self._alerts_shown = now
+
+    async def _announce(self, name: str, *, raised: bool) -> None:
         (_log.warning if raised else _log.info)("alert.raised" if raised else "alert.cleared", alert=name)
-        self._metrics.alerts.labels(name).set(int(raised))
         self._feed.note("alert.raised" if raised else "alert.cleared", self._clock.now(), alert=name)
-        self._tasks.start(self._tell("alert.raised" if raised else "alert.cleared", alert=name))
+        await self._tell("alert.raised" if raised else "alert.cleared", alert=name)
 
     def _record(self, elapsed_s: float, counts: Counts) -> dict[str, Any]:
         """What others learn of this process."""
@@ -305,15 +332,14 @@ class MonitorService:
 
     def _look(self) -> Beat:
         """As told a second ago at most."""
-        if self._last is None or self._clock.monotonic() - self._beat_at > SILENT_MS / 1000:
+        if self._last is None or self._clock.monotonic() - self._told_at > SILENT_MS / 1000:
             raise StoreUnavailable("redis", "no beat")
         return self._last
 
-    async def _picture(self, beat: Beat, states: dict[str, str] | None = None) -> dict[str, Any]:
-        """What a viewer sees; `point` is there whenever a bucket is complete."""
+    async def _picture(self, beat: Beat, states: dict[str, str]) -> dict[str, Any]:
+        """What a viewer sees."""
         records = beat.processes
         shown: dict[str, Any] = {name: _total(records, name) for name in _SUMMED}
-        states = states if states is not None else await self._providers.states(self._names)
         return shown | {
             "server_now": round(beat.now, 3),
             "lag_ms": max((_number(record, "lag_ms") for record in records.values()), default=0.0),
@@ -326,23 +352,18 @@ class MonitorService:
             "blocks_count": len(self._controls.blocks()),
             "dead": await self._jobs.dead_count(),
             "alerts": [{"name": name, "since": since} for name, since in sorted(self._standing.items())],
-            **await self._next_point(beat.now),
+            "quarter": describe(_sum(self._quarter)),
         }
 
     async def _next_point(self, now: float) -> dict[str, Any]:
-        """The bucket that has become complete since the last look, and what the last quarter of an hour comes to."""
+        """The bucket that has become complete since the last beat, if one has."""
         settled = int((now - _SETTLED_S) // FINE_S)
-        point: dict[str, Any] = {}
-        if settled > self._read_to:
-            begin = max(self._read_to, settled - RANGES[_FIRST].points)
-            self._quarter.extend(await self._store.fine(begin, settled))
-            self._read_to = settled
-            point = {"point": {"at": (settled - 1) * FINE_S} | describe(self._quarter[-1])}
-        total: Counts = {}
-        for counts in self._quarter:
-            for name, count in counts.items():
-                total[name] = total.get(name, 0) + count
-        return point | {"quarter": describe(total)}
+        if settled <= self._read_to:
+            return {}
+        begin = max(self._read_to, settled - RANGES[_FIRST].points)
+        self._quarter.extend(await self._store.fine(begin, settled))
+        self._read_to = settled
+        return {"point": {"at": (settled - 1) * FINE_S} | describe(self._quarter[-1], whole=False)}
 
     def _show(self, picture: dict[str, Any]) -> None:
         happened, more = self._happened, self._more
@@ -358,6 +379,14 @@ class MonitorService:
 
 
 _SUMMED = ("pages", "checks_s", "sends_min", "registrations_min", "logins_min")
+
+
+def _sum(some: Iterable[Counts]) -> Counts:
+    total: Counts = {}
+    for counts in some:
+        for name, count in counts.items():
+            total[name] = total.get(name, 0) + count
+    return total
 
 
 def _number(record: dict[str, object], name: str) -> float:

@@ -45,8 +45,6 @@ class Tally:
                 yield _DONE[operation], value
             if outcome != "ok":
                 yield f"no|{outcome}", value
-        for _, value in _samples(metrics.queued, "_total"):
-            yield "sends", value
         for labels, value in _samples(metrics.sms, "_total"):
             yield f"sms|{labels['provider']}|{labels['status']}", value
         for labels, value in _samples(metrics.outcomes, "_total"):
@@ -57,7 +55,7 @@ class Tally:
             yield f"wait|{labels['provider']}|{labels['le']}", value
 
 
-_DONE = {"user.register": "registrations", "session.login": "logins"}
+_DONE = {"sms.send": "sends", "user.register": "registrations", "session.login": "logins"}
 
 
 def _samples(collector: Any, suffix: str) -> Iterator[tuple[dict[str, str], float]]:
@@ -72,19 +70,20 @@ def value_of(gauge: Any, **labels: str) -> float:
     return next((value for has, value in _samples(gauge, "") if labels.items() <= has.items()), 0.0)
 
 
-def describe(counts: Counts) -> dict[str, Any]:
-    """Counts as a chart or a table takes them; of what did not happen there is nothing."""
+def describe(counts: Counts, *, whole: bool = True) -> dict[str, Any]:
+    """Counts as a chart or, `whole`, a table takes them; of what did not happen there is nothing."""
     found = {
         "checks": counts.get("checks", 0),
         "logins": counts.get("logins", 0),
         "registrations": counts.get("registrations", 0),
         "sends": counts.get("sends", 0),
         "sms": _nested(counts, "sms"),
-        "calls": _nested(counts, "call"),
         "refusals": {name.removeprefix("no|"): count for name, count in counts.items() if name.startswith("no|")},
-        "steps": _times(counts, "step", STEP_BUCKETS),
-        "waits": _times(counts, "wait", PROVIDER_BUCKETS),
     }
+    if whole:
+        found["calls"] = _nested(counts, "call")
+        found["steps"] = _times(counts, "step", STEP_BUCKETS)
+        found["waits"] = _times(counts, "wait", PROVIDER_BUCKETS)
     return {name: value for name, value in found.items() if value}
 
 

@@ -229,7 +229,8 @@ class CodeStore:
         """Let an SMS that failed be sent after all (reopen_sms.lua); False if it is too late for it."""
         keys = [*self._keys(transaction, name)[:2], self._trace(transaction)]
         least_ms, interval_ms = int(self._rules.too_late_s * 1000), self._rules.interval_s * 1000
-        return bool(await self._redis.run("reopen_sms", keys, owner, least_ms, interval_ms, topic, durable=True))
+        rest = (owner, least_ms, interval_ms, topic, self._rules.limits.code_attempts)
+        return bool(await self._redis.run("reopen_sms", keys, *rest, durable=True))
 
     async def trace(self, transaction: str) -> list[TracePart]:
         """What became of a transaction, the oldest first, for a day; empty if it is unknown."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from server.stores.redis import Redis
 
 _KEY = "control:{control}"
-CONTROLS_MAX = 5000
+CONTROLS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,11 @@ class JobStore:
         found: Any = await self._redis.call("XREVRANGE", self._dead, "+", "-", "COUNT", count)
         return [{"entry": entry, "at": entry.partition("-")[0]} | _flat(fields) for entry, fields in found]
 
+    async def length(self) -> int:
+        """How many wait, now or for their time."""
+        waiting = await self._redis.call("XLEN", self._stream)
+        return int(waiting) + int(await self._redis.call("ZCARD", self._delayed))
+
     async def dead_count(self) -> int:
         """How many were given up and not seen to."""
         return int(await self._redis.call("XLEN", self._dead))
@@ -177,6 +182,15 @@ class JobStore:
     async def drop(self, entry: str) -> bool:
         """Forget a dead job; False if it is not there (any more)."""
         return bool(await self._redis.call("XDEL", self._dead, entry))
+
+    async def hold_dead(self, job_id: str, hold_s: int) -> bool:
+        """Let one at a time see to a dead job; False if somebody does."""
+        key = f"{self._keys}:held:{job_id}"
+        return await self._redis.call("SET", key, 1, "NX", "EX", hold_s) is not None
+
+    async def let_go(self, job_id: str) -> None:
+        """Whoever held it is done."""
+        await self._redis.call("DEL", f"{self._keys}:held:{job_id}")
 
     async def revive(self, job_id: str, entry: str, *, intent: str = "") -> bool:
         """Put a dead job in line again; False if its record is gone or it is not dead (any more)."""

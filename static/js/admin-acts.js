@@ -6,12 +6,15 @@ import { busyWhile, byId, showMessage, showRefusal } from "./fields.js";
 import { announce, t, waitText } from "./texts.js";
 
 const BLOCKS_CHANGED = new Set(["admin.blocked", "admin.unblocked"]);
+const DEAD_EVERY_MS = 4_000;
 const DEAD_CHANGED = new Set(["sms.failed", "admin.sms_retried", "admin.sms_dropped"]);
 
 export class Acts {
   #mode = byId("uniqueness");
   #dead = -1;
   #process = "";
+  #soon = null;
+  #loadedAt = 0;
 
   constructor({ ask }) {
     this.ask = ask;
@@ -20,9 +23,9 @@ export class Acts {
     byId("dead-refresh").addEventListener("click", () => busyWhile(byId("dead-refresh"), () => this.#loadDead()));
   }
 
-  start({ blocks, process }) {
+  start({ process }) {
     this.#process = process;
-    this.#showBlocks(blocks);
+    this.#loadBlocks();
     this.#loadDead();
   }
 
@@ -31,14 +34,14 @@ export class Acts {
     this.#mode.dataset.now = tick.uniqueness;
     keepRows(byId("providers"), Object.entries(tick.providers), ([name]) => name, (row, one) => this.#fillProvider(row, one, tick.quarter ?? {}));
     keepRows(byId("processes"), tick.processes, ({ id }) => id, (row, one) => this.#fillProcess(row, one, tick.server_now));
-    if (tick.dead !== this.#dead) this.#loadDead();
+    if (tick.dead !== this.#dead) this.#loadDeadSoon();
     this.#dead = tick.dead;
   }
 
   /** Somebody else may have done it. */
   onEvents(events) {
     if (events.some(({ kind }) => BLOCKS_CHANGED.has(kind))) this.#loadBlocks();
-    if (events.some(({ kind }) => DEAD_CHANGED.has(kind))) this.#loadDead();
+    if (events.some(({ kind }) => DEAD_CHANGED.has(kind))) this.#loadDeadSoon();
   }
 
   /** Asks once, acts, and says what came of it. True if it was done. */
@@ -147,7 +150,16 @@ export class Acts {
     return row;
   }
 
+  /** At once, but not more often than every few seconds: an incident must not use up what one may ask. */
+  #loadDeadSoon() {
+    if (this.#soon) return;
+    const wait = Math.max(0, this.#loadedAt + DEAD_EVERY_MS - Date.now());
+    this.#soon = setTimeout(() => { this.#soon = null; this.#loadDead(); }, wait);
+  }
+
   async #loadDead() {
+    this.#loadedAt = Date.now();
+
     try {
       const { jobs } = await this.ask("sms.dead");
       byId("dead-empty").hidden = jobs.length > 0;

@@ -241,6 +241,7 @@ async def test_who_is_no_operator_is_told_what_to_do(stack: Stack, visit: Visit)
 async def test_alerts_stand_on_top_while_they_last(stack: Stack, visit: Visit) -> None:
     """A breaker that opens is told in words, in the feed too, and goes when it closes."""
     page = (await open_monitor(visit, stack, lang="en")).page
+    stack.services.monitor._alerts.stands_s = 0.5
     for _ in range(20):
         await stack.breakers.note("none", "scripted", "bad")
     await expect(page.locator("#alerts li")).to_contain_text("The breaker of provider scripted is open")

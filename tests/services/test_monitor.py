@@ -62,6 +62,13 @@ async def another(stack: Stack) -> AsyncIterator[Services]:
         yield services
 
 
+async def look(stack: Stack, viewer: FakeViewer) -> dict[str, Any]:
+    """The snapshot; the pictures follow."""
+    snapshot = await stack.services.monitor.snapshot()
+    stack.services.monitor.add(viewer)
+    return snapshot
+
+
 def _count(services: Services, checks: int) -> None:
     services.metrics.operations.labels("mobile.check", "websocket", "ok").inc(checks)
 
@@ -70,7 +77,7 @@ async def test_the_picture_is_the_sum_of_all_processes_and_shows_each(stack: Sta
     """Wherever one looks; a process that is gone is not counted any more."""
     viewer = FakeViewer()
     async with another(stack) as other:
-        await stack.services.monitor.open(viewer)
+        await look(stack, viewer)
         _count(stack.services, 30)
         _count(other, 50)
         other.metrics.pages.set(7)
@@ -88,7 +95,7 @@ async def test_what_was_counted_outlives_its_process(stack: Stack) -> None:
     async with another(stack) as other:
         _count(other, 11)
     viewer = FakeViewer()
-    snapshot = await stack.services.monitor.open(viewer)
+    snapshot = await look(stack, viewer)
     assert sum(point.get("checks", 0) for point in snapshot["series"]["points"]) == 11
     for name in ("1h", "24h"):
         points = (await stack.services.monitor.series(name))["points"]
@@ -117,7 +124,7 @@ async def test_what_redis_could_not_hear_is_told_when_it_is_back(stack: Stack) -
     async with asyncio.timeout(10):
         while stack.services.monitor._untold or stack.services.monitor._telling is not None:
             await asyncio.sleep(0.02)
-    await stack.services.monitor.open(viewer)
+    await look(stack, viewer)
     await viewer.until("monitor.tick")
     points = (await stack.services.monitor.series("15m"))["points"]
     assert sum(point.get("checks", 0) for point in points) == 11
@@ -126,7 +133,7 @@ async def test_what_redis_could_not_hear_is_told_when_it_is_back(stack: Stack) -
 async def test_a_viewer_of_a_process_without_redis_is_told_so(stack: Stack) -> None:
     """The picture does not just stand still."""
     viewer = FakeViewer()
-    await stack.services.monitor.open(viewer)
+    await look(stack, viewer)
 
     async def broken(*_: Any, **__: Any) -> Any:
         raise StoreUnavailable("redis", "away")
@@ -181,7 +188,7 @@ async def test_what_happens_in_one_process_is_seen_in_another(stack: Stack) -> N
     """As it happens, with who and what, and no number."""
     viewer = FakeViewer()
     async with another(stack) as other:
-        await stack.services.monitor.open(viewer)
+        await look(stack, viewer)
         async with asyncio.timeout(8):
             while not other.feed.wanted:
                 await asyncio.sleep(0.02)
@@ -193,7 +200,8 @@ async def test_what_happens_in_one_process_is_seen_in_another(stack: Stack) -> N
 async def test_each_alert_comes_and_goes_and_is_told_once(stack: Stack) -> None:
     """The budget, an old queue, a provider, a store, a loop that is held, SMS that nobody uses."""
     services, viewer = stack.services, FakeViewer()
-    await services.monitor.open(viewer)
+    services.monitor._alerts.stands_s = 0.5
+    await look(stack, viewer)
 
     async def stands(name: str) -> None:
         await viewer.until("monitor.tick", lambda data: name in [one["name"] for one in data["alerts"]])
@@ -206,6 +214,7 @@ async def test_each_alert_comes_and_goes_and_is_told_once(stack: Stack) -> None:
         await stands(name)
     services.metrics.budget.set(0)
     await gone()
+    assert "budget" not in str(await MonitorStore(stack.redis).alerts())
     services.conversion._suspected_at = stack.clock.monotonic()
     await stands("pumping_suspected")
     services.conversion._suspected_at = -1e9
@@ -224,9 +233,10 @@ async def test_an_alert_stands_while_any_process_says_so(stack: Stack) -> None:
     """A process that died cannot keep one up, and one that came later sees it."""
     viewer = FakeViewer()
     async with another(stack) as other:
+        other.monitor._alerts.stands_s = stack.services.monitor._alerts.stands_s = 0.5
         await other.health.aclose()
         other.health._up["mongo"] = False
-        await stack.services.monitor.open(viewer)
+        await look(stack, viewer)
         name = "store_mongo"
         await viewer.until("monitor.tick", lambda data: [one["name"] for one in data["alerts"]] == [name])
         assert name in await MonitorStore(stack.redis).alerts()
@@ -246,3 +256,40 @@ async def test_pr_5_a_loop_that_is_held_is_told_with_what_holds_it(stack: Stack,
 
 def _hold_the_loop() -> None:
     time.sleep(0.3)
+
+
+async def test_an_alert_does_not_flap(stack: Stack) -> None:
+    """What comes and goes each second is one alert: raised once, cleared when it has been quiet for a while."""
+    alerts = stack.services.monitor._alerts
+    assert alerts.standing(lag_ms=500, providers={}) == ["loop_lag"]
+    assert alerts.standing(lag_ms=1, providers={}) == ["loop_lag"]
+    alerts.stands_s = 0
+    assert alerts.standing(lag_ms=1, providers={}) == []
+
+
+async def test_each_process_shows_the_alerts_in_its_metrics(stack: Stack) -> None:
+    """Not only the one that was the first to see them; and they fall in all."""
+    async with another(stack) as other:
+        for services in (stack.services, other):
+            services.monitor._alerts.stands_s = 0.5
+        for wanted, mark in (("1.0", "bad"), ("0.0", "ok")):
+            for _ in range(20):
+                await stack.breakers.note("none", "scripted", mark)  # type: ignore[arg-type]
+            line = f'haoma_alerts{{alert="breaker_scripted"}} {wanted}'
+            async with asyncio.timeout(10):
+                while not all(line in one.metrics.exposition().decode() for one in (stack.services, other)):
+                    await asyncio.sleep(0.02)
+
+
+async def test_a_second_viewer_takes_nothing_from_the_first(stack: Stack) -> None:
+    """Each gets every point, and what is counted is counted once, however often a chart is asked for."""
+    first, second = FakeViewer(), FakeViewer()
+    _count(stack.services, 100)
+    await look(stack, first)
+    point = await first.until("monitor.tick", lambda data: "point" in data and data["point"].get("checks"))
+    assert point["quarter"]["checks"] == 100
+    snapshot = await look(stack, second)
+    await stack.services.monitor.series("15m")
+    assert snapshot["quarter"]["checks"] == 100
+    for viewer in (first, second):
+        assert (await viewer.until("monitor.tick", lambda data: "point" in data))["quarter"]["checks"] == 100
