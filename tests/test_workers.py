@@ -4,11 +4,12 @@ import asyncio
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.helpers import MOBILE, PageClient, RestClient, ServerProcess
+from tests.helpers import MOBILE, PASSWORD, ROOT, PageClient, RestClient, ServerProcess
 from tests.test_start import start_in_vain
 
 pytestmark = pytest.mark.gen_test(timeout=120)
@@ -93,6 +94,30 @@ async def test_a_hangup_replaces_the_workers_one_by_one(tmp_path: Path) -> None:
     assert failed == []
     assert set(statuses) == {200}
     assert await server.stop() == 0
+
+
+async def test_an_operator_drains_the_process_he_looks_through(tmp_path: Path) -> None:
+    """He has the answer, and is told to come back; the process ends well."""
+    server = await ServerProcess.start(tmp_path / "var")
+    rest = RestClient(server.port)
+    sent = (await rest.post("/user/sms/", {"mobile": MOBILE, "purpose": "register"})).body["transaction"]
+    inbox: list[dict[str, str]] = []
+    while not inbox:
+        inbox = (await rest.get("/dev/inbox.json")).body
+    form = {"mobile": MOBILE, "password": PASSWORD, "sms_code": inbox[0]["code"], "transaction": sent}
+    made = await rest.post("/user/", form)
+    environ = os.environ | {"VAR_DIR": str(tmp_path / "var"), "PYTHONPATH": "."}
+    tool = await asyncio.create_subprocess_exec(sys.executable, "tools/make_admin.py", MOBILE, cwd=ROOT, env=environ)
+    assert await tool.wait() == 0
+    bearer = {"Authorization": f"Bearer {made.body['token']}"}
+    ticket = (await rest.post("/admin/ticket/", {}, **bearer)).body["ticket"]
+    page = await PageClient.open(server.port, path=f"/ws/admin?ticket={ticket}")
+    (process,) = (await page.next_event("monitor.snapshot"))["data"]["processes"]
+    assert (await page.ask("process.drain", id=process["id"]))["type"] == "process.draining"
+    assert (await page.next_event("server.closing"))["data"]["retry_after"] >= 1
+    assert (await page.closed)[0] == 1001
+    async with asyncio.timeout(30):
+        assert await server.process.wait() == 0
 
 
 async def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:

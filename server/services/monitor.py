@@ -35,6 +35,7 @@ from server.tasks import Tasks
 _log = get_log(__name__)
 BEAT_S = 1
 RECHECK_S = 60
+DRAIN_AFTER_S = 0.5
 # A process may be a beat behind, so a bucket is read when all have told what belongs to it.
 _SETTLED_S = 2.5
 _EVENTS_MAX = 200
@@ -225,7 +226,12 @@ class MonitorService:
     def _on_order(self, _: str, data: dict[str, Any]) -> None:
         if data.get("drain") == self.process:
             _log.warning("process.drained")
-            self._drain()
+            self._tasks.start(self._drain_soon())
+
+    async def _drain_soon(self) -> None:
+        """Who ordered it may look through this very process, and is to have the answer."""
+        await self._clock.sleep(DRAIN_AFTER_S)
+        self._drain()
 
     async def _beat(self) -> None:
         """Also without Redis: then the viewers of this process are told at least that."""
