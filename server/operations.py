@@ -591,10 +591,11 @@ class Dispatcher:
             self.services.rooms.leave(caller.watcher)
             raise
 
-    async def admit_admin(self, ticket: str, caller: Caller) -> Identity:
+    async def admit_admin(self, ticket: str, socket: object, caller: Caller) -> Identity:
         """Who comes in by a ticket; AppError `token_invalid`, `not_allowed` or `rate_limited`."""
         try:
             await self.services.limits.charge_address("socket.open", caller.address)
+            await self.services.rooms.enter_address(socket, caller.address)
             return await self.services.admins.redeem(ticket)
         except StoreUnavailable:
             raise AppError("unavailable", retry_after=1) from None

@@ -29,7 +29,7 @@ class AdminSocket(SocketHandler):
     async def prepare(self) -> None:
         await super().prepare()
         caller = self.make_caller("websocket")
-        self.who = await self.dispatcher.admit_admin(self.get_query_argument("ticket", ""), caller)
+        self.who = await self.dispatcher.admit_admin(self.get_query_argument("ticket", ""), self, caller)
         self._caller = dataclasses.replace(caller, session=self.who)
 
     def require_own_origin(self) -> None:
@@ -39,6 +39,7 @@ class AdminSocket(SocketHandler):
 
     async def open(self, *args: str, **kwargs: str) -> None:
         if self._gone:  # It left while `prepare` was waiting, and `on_close` will not come again.
+            self.services.rooms.leave(self)
             return
         self.ws_connection.stream.max_write_buffer_size = WRITE_BUFFER_MAX  # type: ignore[union-attr]
         self.services.guard.bind(self, self.who)
@@ -82,3 +83,10 @@ class AdminSocket(SocketHandler):
         self._gone = True
         self.services.monitor.forget(self)
         self.services.guard.unbind(self)
+        self.services.rooms.leave(self)
+
+    def on_finish(self) -> None:
+        """An answer instead of a websocket: the handshake came to nothing."""
+        super().on_finish()
+        if self.get_status() != 101:
+            self.services.rooms.leave(self)

@@ -78,6 +78,21 @@ async def test_ws_2_only_a_role_gets_a_ticket_or_comes_in_by_it(stack: Stack) ->
     assert await _refusal(stack, f"/ws/admin?ticket={ticket}") == 403
 
 
+async def test_ws_7_a_monitor_has_a_place_of_its_address_and_gives_it_back(stack: Stack) -> None:
+    """When it is refused, and when it leaves."""
+    token = await operator(stack)
+    taken = stack.services.rooms._taken
+    for _ in range(3):
+        assert await _refusal(stack, "/ws/admin?ticket=invented") == 401
+    assert len(taken) == 0
+    page = await monitor(stack, token)
+    assert len(taken) == 1
+    await page.close()
+    async with asyncio.timeout(8):
+        while taken:
+            await asyncio.sleep(0.005)
+
+
 async def test_ws_2_the_role_is_asked_for_with_each_message(stack: Stack) -> None:
     """A viewer may look and do nothing; who lost the role may not even look; the page's socket knows none of it."""
     token = await operator(stack, "viewer")
