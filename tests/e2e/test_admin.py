@@ -1,5 +1,6 @@
 """The monitor in a browser: what it shows, and every act with its effect on the other side."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -203,12 +204,13 @@ async def test_a_process_is_drained(stack: Stack, visit: Visit) -> None:
     """Its own is marked; it is told, and only once."""
     page = (await open_monitor(visit, stack)).page
     row = page.locator("#processes tr.here")
-    ordered: list[bool] = []
-    stack.services.monitor.on_drain(lambda: ordered.append(True))
+    ordered = asyncio.Event()
+    stack.services.monitor.on_drain(ordered.set)
     await button(row, "退出").click()
     await sure(page)
     await expect(page.locator("#act-message")).to_contain_text("正在退出")
-    assert ordered == [True]
+    async with asyncio.timeout(8):
+        await ordered.wait()
 
 
 async def test_a_viewer_sees_all_and_no_act(stack: Stack, visit: Visit) -> None:
