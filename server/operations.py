@@ -615,8 +615,9 @@ class Dispatcher:
                 return await self._run(operation, caller, data)
         except AppError as fault:
             outcome = fault.code
-            about = {"operation": operation.name, "code": outcome, "address": masked_address(caller.address)}
-            self.services.feed.note("refused", self.services.clock.now(), **about)
+            if self.services.feed.wanted:
+                about = {"operation": operation.name, "code": outcome, "address": masked_address(caller.address)}
+                self.services.feed.note("refused", self.services.clock.now(), **about)
             raise
         finally:
             self._running -= 1
@@ -632,16 +633,22 @@ class Dispatcher:
             if name in loaded:
                 self.services.controls.require_number(loaded[name])
 
+    async def _require_right(self, operation: Operation, caller: Caller, loaded: Data) -> None:
+        """AppError unless the caller may ask this. Operators, and a `ping`, are not subject to blocks: whoever comes
+        from a blocked address must be able to lift that."""
+        if operation.role:
+            await self.services.admins.require(caller.session, operation.role)
+            return
+        if operation.name != "ping":
+            self._require_open(caller, loaded)
+        if operation.needs_login:
+            await self.services.guard.require(caller.session, reading=operation.reading)
+
     async def _run(self, operation: Operation, caller: Caller, data: Data) -> Reply:
         try:
             async with asyncio.timeout(operation.timeout_s):
                 loaded = self._schemas[operation.name].load(data)
-                if operation.role:
-                    await self.services.admins.require(caller.session, operation.role)
-                elif operation.name != "ping":  # An operator of a blocked address must be able to lift that.
-                    self._require_open(caller, loaded)
-                if operation.needs_login:
-                    await self.services.guard.require(caller.session, reading=operation.reading)
+                await self._require_right(operation, caller, loaded)
                 reply = await operation.run(self.services, caller, loaded)
             return replace(reply, data=operation.reply_schema.dump(reply.data))
         except AppError:

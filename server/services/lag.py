@@ -30,7 +30,6 @@ class LagService:
     async def start(self) -> None:
         """Begin to measure."""
         self._thread_id = threading.get_ident()
-        self._loop = asyncio.get_running_loop()
         self._ran_at = time.monotonic()
         self._tasks.start(self._run())
         threading.Thread(target=self._watch, name="loop-lag", daemon=True).start()

@@ -6,7 +6,7 @@ import platform
 import random
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -106,7 +106,7 @@ class MonitorService:
         self._viewers: set[Viewer] = set()
         self._happened: list[dict[str, Any]] = []
         self._more = 0
-        self._untold: Counts = {}
+        self._untold: Counter[str] = Counter()
         self._telling: Counts | None = None
         self._number = 0
         self._ahead: float | None = None  # what to add to our monotonic clock to have Redis' time
@@ -117,6 +117,7 @@ class MonitorService:
         self._told_at = clock.monotonic()
         self._alerts_shown: set[str] = set()
         self._quarter: deque[Counts] = deque(maxlen=RANGES[_FIRST].points)
+        self._quarter_shown: dict[str, Any] = {}
         self._read_to = 0
         self._drain: Callable[[], object] = lambda: None
 
@@ -191,7 +192,15 @@ class MonitorService:
         self._read_to = int((self._now() - _SETTLED_S) // FINE_S)
         begin = self._read_to - RANGES[_FIRST].points
         self._quarter.clear()
-        self._quarter.extend(await self._store.fine(begin, self._read_to))
+        self._extend_quarter(await self._store.fine(begin, self._read_to))
+
+    def _extend_quarter(self, some: list[Counts]) -> None:
+        """What it comes to is worked out every five seconds, not for every picture."""
+        self._quarter.extend(some)
+        total: Counter[str] = Counter()
+        for counts in self._quarter:
+            total.update(counts)
+        self._quarter_shown = describe(total)
 
     async def order_drain(self, process: str) -> None:
         """Have a process finish its work and stop; AppError `not_found`."""
@@ -258,14 +267,13 @@ class MonitorService:
     def _count(self) -> Counts:
         """What was done since the last beat; it is kept until it was told."""
         counts = self._tally.take()
-        for name, count in counts.items():
-            self._untold[name] = self._untold.get(name, 0) + count
+        self._untold.update(counts)
         return counts
 
     async def _tell_store(self, record: dict[str, Any]) -> Beat:
         if self._telling is None:
             self._number += 1
-            self._telling, self._untold = self._untold, {}
+            self._telling, self._untold = self._untold, Counter()
         # A beat whose answer got lost comes again as it was, and is then counted once.
         beat = await self._store.beat(
             self.process, self._number, record, self._telling, now=self._now(), watching=bool(self._viewers)
@@ -323,8 +331,6 @@ class MonitorService:
             "sends_min": self._tally.last_minute("sends"),
             "registrations_min": self._tally.last_minute("registrations"),
             "logins_min": self._tally.last_minute("logins"),
-            "stores": self._stores(),
-            "queue": self._queue(),
             "budget": round(value_of(self._metrics.budget), 4),
         }
 
@@ -358,7 +364,7 @@ class MonitorService:
             "blocks_count": len(self._controls.blocks()),
             "dead": await self._jobs.dead_count(),
             "alerts": [{"name": name, "since": since} for name, since in sorted(self._standing.items())],
-            "quarter": describe(_sum(self._quarter)),
+            "quarter": self._quarter_shown,
         }
 
     async def _next_point(self, now: float) -> dict[str, Any]:
@@ -367,7 +373,7 @@ class MonitorService:
         if settled <= self._read_to:
             return {}
         begin = max(self._read_to, settled - RANGES[_FIRST].points)
-        self._quarter.extend(await self._store.fine(begin, settled))
+        self._extend_quarter(await self._store.fine(begin, settled))
         self._read_to = settled
         return {"point": {"at": (settled - 1) * FINE_S} | describe(self._quarter[-1], whole=False)}
 
@@ -385,14 +391,6 @@ class MonitorService:
 
 
 _SUMMED = ("pages", "checks_s", "sends_min", "registrations_min", "logins_min")
-
-
-def _sum(some: Iterable[Counts]) -> Counts:
-    total: Counts = {}
-    for counts in some:
-        for name, count in counts.items():
-            total[name] = total.get(name, 0) + count
-    return total
 
 
 def _number(record: dict[str, object], name: str) -> float:

@@ -1,6 +1,6 @@
 """What this process did, read from its own metrics: so the monitor and Prometheus can never disagree."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,23 +17,27 @@ class Tally:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._last: dict[str, float] = dict(self._read())
+        self._last = self._now()
         self._minute: deque[Counts] = deque(maxlen=MINUTE)
 
     def take(self) -> Counts:
         """What was done since this was last asked; nothing that did not change is in it."""
-        now: dict[str, float] = {}
-        for name, value in self._read():
-            now[name] = now.get(name, 0) + value
-        counts = {name: round(value - self._last.get(name, 0)) for name, value in now.items()}
+        now = self._now()
+        changed = {name: round(value - self._last[name]) for name, value in now.items() if value > self._last[name]}
         self._last = now
-        changed = {name: count for name, count in counts.items() if count > 0}
         self._minute.append(changed)
         return changed
 
     def last_minute(self, name: str) -> int:
         """How often within the last MINUTE takes."""
         return sum(counts.get(name, 0) for counts in self._minute)
+
+    def _now(self) -> defaultdict[str, float]:
+        """Each name's whole count; several rows of a metric may have the same name here."""
+        now: defaultdict[str, float] = defaultdict(float)
+        for name, value in self._read():
+            now[name] += value
+        return now
 
     def _read(self) -> Iterator[tuple[str, float]]:
         metrics = self._metrics

@@ -1,5 +1,6 @@
 """Key family `monitor:`: what all processes did, added up by time, and which processes there are."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import orjson
@@ -96,8 +97,7 @@ def _bucket(size_s: int, at: float) -> str:
 
 
 def _sum(flats: list[list[str]]) -> Counts:
-    total: Counts = {}
+    total: Counter[str] = Counter()
     for flat in flats:
-        for name, count in zip(flat[::2], flat[1::2], strict=True):
-            total[name] = total.get(name, 0) + int(count)
+        total.update(dict(zip(flat[::2], map(int, flat[1::2]), strict=True)))
     return total
