@@ -105,6 +105,7 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         websocket_ping_interval=PING_INTERVAL_S,
         websocket_ping_timeout=PING_TIMEOUT_S,
         websocket_max_message_size=MESSAGE_MAX_BYTES,
+        websocket_protocol=settings.websocket_protocol,
     )
 
 

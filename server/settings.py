@@ -151,6 +151,12 @@ class Settings:
     processes: int = _setting(
         1, "int", "workers on the one port, under a parent that replaces what dies", validate=Range(1, 64)
     )
+    websocket_protocol: str = _setting(
+        "websockets",
+        "str",
+        "websockets (that library's, on the loop's own transport) or tornado (its own, slower)",
+        validate=_one_of("websockets", "tornado"),
+    )
     log_format: str = _setting("console", "str", "json or console", validate=_one_of("json", "console"))
     limits: str = _setting(
         "enforce",

@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge": {"destinations", "settings"},
     "schemas": {"errors", "password_rule"},
     "http": set(),
+    "websocket": set(),
     "captcha": {"errors", "http", "logs"},
     "sms": {"clock", "http", "signing"},
     "embedded": set(),
@@ -87,6 +88,7 @@ BESIDES: dict[str, set[str]] = {
     | {"sms.faults"},
     "handlers.page_socket": {"schemas.envelope"},
     "handlers.api": {"services.sessions"},
+    "handlers.base": {"websocket"},
 }
 # Narrower than "the whole part".
 ONLY: dict[str, dict[str, set[str]]] = {
@@ -99,7 +101,8 @@ ONLY: dict[str, dict[str, set[str]]] = {
     "main": {"handlers": {"handlers.page_socket"}, "schemas": {"schemas.base"}},
 }
 LIBRARIES: dict[str, set[str]] = {
-    "tornado": {"app", "edge", "handlers", "http", "i18n", "main"},
+    "tornado": {"app", "edge", "handlers", "http", "i18n", "main", "websocket"},
+    "websockets": {"websocket"},
     "motor": {"stores"},
     "pymongo": {"embedded", "stores"},
     "redis": {"events", "stores"},

@@ -14,11 +14,11 @@ from server.operations import OPERATIONS, Dispatcher
 from server.rates import SOCKET_MESSAGES, LocalRate
 from server.schemas.envelope import frame
 
-WRITE_BUFFER_MAX = 1024 * 1024  # a day of a busy service is a third of it
-
 
 class AdminSocket(SocketHandler):
     """One open monitor. It came in by a ticket; its role is asked for with each message, and once a minute."""
+
+    unsent_max_bytes = 1024 * 1024  # a day of a busy service is a third of it
 
     def initialize(self, dispatcher: Dispatcher, edge: Edge) -> None:
         super().initialize(dispatcher, edge)
@@ -41,7 +41,6 @@ class AdminSocket(SocketHandler):
         if self._gone:  # It left while `prepare` was waiting, and `on_close` will not come again.
             self.services.rooms.leave(self)
             return
-        self.ws_connection.stream.max_write_buffer_size = WRITE_BUFFER_MAX  # type: ignore[union-attr]
         self.services.guard.bind(self, self.who)
         try:
             role = await self.services.admins.role_of(self.who)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from tornado.iostream import StreamBufferFullError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol
 
 from server import strict_json
 from server.caller import Caller, Identity
@@ -18,6 +18,7 @@ from server.errors import AppError
 from server.i18n import error_body, pick_locale
 from server.logs import get_log
 from server.operations import Dispatcher
+from server.websocket import SansIoProtocol
 
 _log = get_log(__name__)
 HEADERS_MAX_BYTES = 8 * 1024
@@ -226,6 +227,8 @@ def content_policy(nonce: str, host: str, vendors: Sequence[str] = ()) -> str:
 class SocketHandler(BaseHandler, WebSocketHandler):
     """A websocket whose handshake is judged by our rules alone, in `prepare`."""
 
+    unsent_max_bytes = 256 * 1024
+
     async def prepare(self) -> None:
         await super().prepare()
         if self.request.method != "GET":
@@ -246,14 +249,32 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         """Tornado's own rule has exceptions (Origin equal to Host, no Origin) that do not hold here."""
         return True
 
+    def get_websocket_protocol(self) -> WebSocketProtocol | None:
+        """WEBSOCKET_PROTOCOL says which."""
+        if self.settings["websocket_protocol"] == "websockets":
+            return SansIoProtocol(self, unsent_max_bytes=self.unsent_max_bytes)
+        protocol = super().get_websocket_protocol()
+        assert protocol is not None  # `prepare` has looked at the version
+        return protocol
+
     def send_frame(self, message: bytes) -> None:
         """A dead page is forgotten; one that does not read is cut off, and catches up when it returns."""
+        wire = self.ws_connection
+        if isinstance(wire, SansIoProtocol):
+            wire.send(message)
+        elif wire is not None:
+            self._write(wire, message)
+
+    def _write(self, wire: WebSocketProtocol, message: bytes) -> None:
+        """Through Tornado's own protocol."""
+        assert wire.stream is not None
+        wire.stream.max_write_buffer_size = self.unsent_max_bytes
         try:
             self.write_message(message).add_done_callback(_forget_fault)
         except WebSocketClosedError:
             pass
         except StreamBufferFullError:
-            self.ws_connection.stream.close()  # type: ignore[union-attr]
+            wire.stream.close()
 
 
 def _forget_fault(sent: "asyncio.Future[None]") -> None:

@@ -20,7 +20,6 @@ FIRST_MESSAGE_S = 10
 IDLE_S = 600
 # What is being answered when the session ends may be answered, but not for long.
 LAST_ANSWER_S = 1
-WRITE_BUFFER_MAX = 256 * 1024
 SOCKETS_MAX = 10_000
 
 
@@ -79,7 +78,6 @@ class PageSocket(SocketHandler):
     def open(self, *args: str, **kwargs: str) -> None:
         if self._gone:  # It left while `prepare` was waiting, and `on_close` will not come again.
             return
-        self.ws_connection.stream.max_write_buffer_size = WRITE_BUFFER_MAX  # type: ignore[union-attr]
         self._sockets.add(self)
         self.services.metrics.pages.set(len(self._sockets))
         self._loop = asyncio.get_running_loop()
