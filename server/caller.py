@@ -29,12 +29,12 @@ class Identity:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Caller:
-    """One request's origin. `address` is the true client IP; `device` and `refresh` are the values of those cookies
-    or "", `repeat_key` the request's `Idempotency-Key` or "", `agent` what the client calls itself; `session` whose
-    good token came along (whether that session still lives, only the guard knows); `left` is set when nobody waits
-    for the answer any more."""
+    """One request's origin, not to be changed. `address` is the true client IP; `device` and `refresh` are the values
+    of those cookies or "", `repeat_key` the request's `Idempotency-Key` or "", `agent` what the client calls itself;
+    `session` whose good token came along (whether that session still lives, only the guard knows); `left` is set when
+    nobody waits for the answer any more."""
 
     address: str
     request_id: str
@@ -47,3 +47,19 @@ class Caller:
     transport: str = "rest"
     watcher: Watcher | None = None
     left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def asking(self, request_id: str) -> "Caller":
+        """The same, with another request. (`dataclasses.replace` is slow, and this is done for each message.)"""
+        return Caller(
+            self.address,
+            request_id,
+            self.locale,
+            self.device,
+            self.refresh,
+            self.repeat_key,
+            self.agent,
+            self.session,
+            self.transport,
+            self.watcher,
+            self.left,
+        )

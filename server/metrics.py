@@ -157,6 +157,17 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._rows: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+
+    def note_operation(self, name: str, transport: str, outcome: str, seconds: float) -> None:
+        """An operation has ended."""
+        row = self._rows.get((name, transport, outcome))
+        if row is None:  # looking one up by its labels takes longer than counting
+            row = self.operations.labels(name, transport, outcome), self.seconds.labels(name)
+            self._rows[name, transport, outcome] = row
+        row[0].inc()
+        row[1].observe(seconds)
+
     def show_queue(self, waiting: int, delayed: int, working: int, oldest_s: float) -> None:
         """The queue as it stands, the same in every process."""
         for state, count in (("waiting", waiting), ("delayed", delayed), ("working", working)):

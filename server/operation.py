@@ -14,7 +14,7 @@ from server.services import Services
 Data = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """What an operation answers. `refresh`: the new value of the refresh cookie, "" to clear it, None to leave it.
     `session`: the one that a websocket speaks for from now on."""

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import Any
 
 from marshmallow import ValidationError
 
 from server.admin_operations import ADMIN_ROWS
 from server.caller import Caller, Identity
+from server.deadlines import Deadlines
 from server.errors import AppError, StoreUnavailable
 from server.logs import about_request, get_log, mask
 from server.operation import Data, Operation, Reply, Rest
@@ -567,6 +567,7 @@ class Dispatcher:
         self.services = services
         self.rules = rules
         self._schemas = {name: row.schema(rules) for name, row in OPERATIONS.items()}
+        self._deadlines = Deadlines()
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -623,8 +624,7 @@ class Dispatcher:
             self._running -= 1
             if not self._running:
                 self._idle.set()
-            metrics.operations.labels(operation.name, caller.transport, outcome).inc()
-            metrics.seconds.labels(operation.name).observe(time.perf_counter() - started)
+            metrics.note_operation(operation.name, caller.transport, outcome, time.perf_counter() - started)
 
     def _require_open(self, caller: Caller, loaded: Data) -> None:
         """AppError `address_blocked` or `number_blocked`."""
@@ -646,11 +646,12 @@ class Dispatcher:
 
     async def _run(self, operation: Operation, caller: Caller, data: Data) -> Reply:
         try:
-            async with asyncio.timeout(operation.timeout_s):
+            with self._deadlines.within(operation.timeout_s):
                 loaded = self._schemas[operation.name].load(data)
                 await self._require_right(operation, caller, loaded)
                 reply = await operation.run(self.services, caller, loaded)
-            return replace(reply, data=operation.reply_schema.dump(reply.data))
+            reply.data = operation.reply_schema.dump(reply.data)
+            return reply
         except AppError:
             raise
         except ValidationError as fault:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from server.errors import AppError, wait_s
 
 
-@dataclass(frozen=True, slots=True)
+# Limits are not to be changed. That dataclasses could see to it, at a price that is paid for each check of a number.
+@dataclass(slots=True)
 class _Kind:
-    """What all limits have. `parts` and `refund_parts` are what limit.lua and refund.lua want to know of one; a soft
-    limit asks for a captcha instead of refusing."""
+    """What all limits have. `parts` and `refund_parts` are what limit.lua and refund.lua want to know of one, `key`
+    what tells its key from others; a soft limit asks for a captcha instead of refusing."""
 
     dimension: str
     count: int
@@ -27,30 +28,26 @@ class _Kind:
         return "soft" if self.soft else "hard"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rate(_Kind):
     """`count` per `period_s` at a steady pace, `burst` of them at once."""
 
     burst: int
+    emission_us: int = field(init=False)
+    tolerance_us: int = field(init=False)
+    parts: tuple[str | int, ...] = field(init=False)
 
-    @property
-    def emission_us(self) -> int:
-        return self.period_s * 1_000_000 // self.count
-
-    @property
-    def tolerance_us(self) -> int:
-        return (self.burst - 1) * self.emission_us
-
-    @property
-    def parts(self) -> tuple[str | int, ...]:
-        return "rate", self._strength, self.emission_us, self.tolerance_us, ""
+    def __post_init__(self) -> None:
+        self.emission_us = self.period_s * 1_000_000 // self.count
+        self.tolerance_us = (self.burst - 1) * self.emission_us
+        self.parts = ("rate", self._strength, self.emission_us, self.tolerance_us, "")
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
         return "rate", self.emission_us
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Few(_Kind):
     """At most `count` different members in `period_s`."""
 
@@ -65,7 +62,7 @@ class Few(_Kind):
         return "few", self.member
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run(_Kind):
     """`count` neighbouring numbers `within` something in `period_s`: then nothing for six times as long."""
 
@@ -88,24 +85,33 @@ class Run(_Kind):
 Limit = Rate | Few | Run
 
 
-@dataclass(slots=True)
 class LocalRate:
     """GCRA for one websocket, which lives in one process and so needs no store."""
 
-    rates: tuple[Rate, ...]
-    enforce: bool = True
-    now: Callable[[], float] = time.monotonic
-    _tats: dict[str, float] | None = None
+    __slots__ = ("_enforce", "_now", "_rates", "_tats")
+
+    def __init__(
+        self, rates: tuple[Rate, ...], enforce: bool = True, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rates = rates
+        self._enforce = enforce
+        self._now = now
+        self._tats = [0.0] * len(rates)
 
     def charge(self) -> None:
         """Charge one message to all rates; AppError `rate_limited`, then none is charged."""
-        tats = self._tats = self._tats or {}
-        now_us = self.now() * 1_000_000
-        at = {rate: max(tats.get(rate.dimension, 0), now_us) for rate in self.rates}
-        wait_us = max(tat - now_us - rate.tolerance_us for rate, tat in at.items())
-        if wait_us > 0 and self.enforce:
-            raise AppError("rate_limited", retry_after=wait_s(wait_us / 1000))
-        tats.update({rate.dimension: tat + rate.emission_us for rate, tat in at.items()})
+        now_us, tats = self._now() * 1_000_000, self._tats
+        if self._enforce:
+            for at, rate in enumerate(self._rates):
+                if tats[at] - now_us > rate.tolerance_us:
+                    self._refuse(now_us)
+        for at, rate in enumerate(self._rates):
+            tat = tats[at]
+            tats[at] = (tat if tat > now_us else now_us) + rate.emission_us
+
+    def _refuse(self, now_us: float) -> None:
+        wait_us = max(tat - now_us - rate.tolerance_us for rate, tat in zip(self._rates, self._tats, strict=True))
+        raise AppError("rate_limited", retry_after=wait_s(wait_us / 1000))
 
 
 SOCKET_MESSAGES = (Rate("second", 20, 1, 40), Rate("ten_minutes", 600, 600, 600))

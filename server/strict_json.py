@@ -22,9 +22,18 @@ def loads(raw: bytes | str) -> dict[str, Any]:
         raise JsonRefused("not JSON") from fault
     if not isinstance(value, dict):
         raise JsonRefused("not an object")
-    _measure(value, 1)
+    if not _modest(raw):
+        _measure(value, 1)
     _refuse_duplicates(raw, value)
     return value
+
+
+def _modest(raw: bytes | str) -> bool:
+    """Whether the text alone says that nothing in it can be too long, too deep or too wide."""
+    if len(raw) > MAX_STRING_BYTES // 4:  # as UTF-8 a character may be four bytes
+        return False
+    text = raw if isinstance(raw, str) else raw.decode("latin-1")
+    return text.count("{") + text.count("[") <= MAX_DEPTH and text.count(",") < MAX_KEYS
 
 
 def _measure(value: Any, depth: int) -> None:

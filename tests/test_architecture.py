@@ -13,6 +13,7 @@ LEAVES = {
     "audit_events",
     "caller",
     "clock",
+    "deadlines",
     "destinations",
     "errors",
     "feed",
@@ -51,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services": LEAVES | {"tasks", "events", "stores"},
     "operation": {"caller", "roles", "schemas", "services"},
     "admin_operations": {"caller", "errors", "logs", "operation", "schemas", "services"},
-    "operations": {"admin_operations", "caller", "errors", "logs", "operation", "schemas", "services"},
+    "operations": {"admin_operations", "caller", "deadlines", "errors", "logs", "operation", "schemas", "services"},
     "channels": {"schemas"},
     "apidoc": {"channels", "errors", "i18n", "operation", "operations", "schemas"},
     "handlers": {"caller", "edge", "errors", "i18n", "logs", "operation", "operations", "rates", "strict_json"}

@@ -58,7 +58,7 @@ class AdminSocket(SocketHandler):
             self.close(1003, "text only")
             return
         self._received += 1
-        caller = dataclasses.replace(self._caller, request_id=f"{self.request_id}.{self._received}")
+        caller = self._caller.asking(f"{self.request_id}.{self._received}")
         self.send_frame(await answer_frame(message, caller, respond=self._answer, charge=self._messages.charge))
 
     async def _answer(self, request: dict[str, Any], caller: Caller) -> tuple[str, dict[str, Any]]:

@@ -152,7 +152,7 @@ class PageSocket(SocketHandler):
     def _next_caller(self) -> Caller:
         """Each message is a request of its own: `<id of the connection>.<number of the message>`."""
         self._received += 1
-        return dataclasses.replace(self._caller, request_id=f"{self.request_id}.{self._received}")
+        return self._caller.asking(f"{self.request_id}.{self._received}")
 
     def push(self, kind: str, data: dict[str, Any]) -> None:
         """Send what nobody asked for."""

@@ -38,6 +38,9 @@ class Envelope(StrictSchema):
     data = fields.Dict(load_default=dict, error_messages={"invalid": "field.invalid", "null": "field.invalid"})
 
 
+_ID = FrameId()
+
+
 def frame(kind: str, frame_id: int | str | None, data: Mapping[str, Any]) -> bytes:
     """One message to the browser; a push has the id None."""
     return orjson.dumps({"type": kind, "id": frame_id, "data": data})
@@ -46,6 +49,6 @@ def frame(kind: str, frame_id: int | str | None, data: Mapping[str, Any]) -> byt
 def readable_id(raw: Mapping[str, Any]) -> int | str | None:
     """The id of a frame that may be wrong in everything else; None if that is wrong too."""
     try:
-        return FrameId().deserialize(raw.get("id"))
+        return _ID.deserialize(raw.get("id"))
     except ValidationError:
         return None

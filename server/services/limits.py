@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from server.caller import Caller
 from server.errors import AppError, wait_s
@@ -102,6 +103,10 @@ class LimitService:
         self._mode = "enforce" if enforce else "observe"
         self._captcha = captcha
         self._service_rates = (Rate("service_minute", sms_a_minute, _MINUTE, sms_a_minute),)
+        self._question_rates = (
+            *_soft_and_hard("address_minute", rules.check_address_minute, _MINUTE, rules.check_address_minute),
+            *_soft_and_hard("address_day", rules.check_address_day, _DAY, rules.check_address_day),
+        )
 
     async def charge_address(
         self, action: str, address: str, *, captcha_passed: bool = False, purpose: str = ""
@@ -117,8 +122,7 @@ class LimitService:
         `captcha_required` (of `purpose`) or `rate_limited`."""
         rules = self._rules
         limits: tuple[Limit, ...] = (
-            *_soft_and_hard("address_minute", rules.check_address_minute, _MINUTE, rules.check_address_minute),
-            *_soft_and_hard("address_day", rules.check_address_day, _DAY, rules.check_address_day),
+            *self._question_rates,
             Few("address_numbers", rules.check_numbers, _DAY, self._tagger.tag(mobile).name, soft=True),
             self._run("address_run", rules.check_run, mobile),
         )
@@ -244,6 +248,7 @@ def network_of(address: str) -> str:
     return _group(address, 24, 48)
 
 
+@lru_cache(maxsize=20_000)
 def _group(address: str, four: int, six: int) -> str:
     try:
         ip = ipaddress.ip_address(address)

@@ -14,6 +14,7 @@ from server.tasks import Tasks
 
 RESYNC_S = 8
 _RESYNC_SLICE = 500
+_Asked = dict[str, list[asyncio.Future[bool | None]]]
 
 
 class MobileService:
@@ -25,7 +26,7 @@ class MobileService:
         self._mode = mode
         self._events = events
         self._tasks = Tasks(clock)
-        self._asked: dict[str, asyncio.Future[bool | None]] = {}
+        self._asked: _Asked = {}
         self._watchers: dict[str, set[Watcher]] = defaultdict(set)
         self._watched: dict[Watcher, str] = {}
         self._told_taken: set[str] = set()
@@ -56,12 +57,12 @@ class MobileService:
 
     async def available(self, mobile: str) -> bool | None:
         """True, False, or None if it cannot be known now. The checks of one turn of the loop share one query."""
-        if mobile not in self._asked:
-            loop = asyncio.get_running_loop()
-            if not self._asked:
-                loop.call_soon(self._ask)
-            self._asked[mobile] = loop.create_future()
-        return await asyncio.shield(self._asked[mobile])
+        loop = asyncio.get_running_loop()
+        if not self._asked:
+            loop.call_soon(self._ask)
+        answer: asyncio.Future[bool | None] = loop.create_future()
+        self._asked.setdefault(mobile, []).append(answer)
+        return await answer
 
     async def require_free(self, mobile: str) -> None:
         """AppError `mobile_taken`, or `check_unavailable` if it cannot be known."""
@@ -94,16 +95,17 @@ class MobileService:
         asked, self._asked = self._asked, {}
         self._tasks.start(self._answer(asked))
 
-    async def _answer(self, asked: dict[str, asyncio.Future[bool | None]]) -> None:
+    async def _answer(self, asked: _Asked) -> None:
         taken: set[str] | None = None
         try:
             taken = await self._registry.taken(asked)
         except StoreUnavailable:
             pass  # None: not known. Never "free".
         finally:
-            for mobile, answer in asked.items():
-                if not answer.done():
-                    answer.set_result(None if taken is None else mobile not in taken)
+            for mobile, answers in asked.items():
+                for answer in answers:
+                    if not answer.done():
+                        answer.set_result(None if taken is None else mobile not in taken)
                 if taken is not None and mobile in self._watchers:
                     (self._told_taken.add if mobile in taken else self._told_taken.discard)(mobile)
 

@@ -1,5 +1,6 @@
 """Key family `limit:`: what somebody may do how often, all limits of one group in one step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.rates import Limit
@@ -7,7 +8,7 @@ from server.stores.redis import Redis
 from server.tags import Tag
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """`outcome` is ok, captcha or refused; `limit` the one that said so, `charged` those that were charged."""
 
@@ -24,15 +25,18 @@ class LimitStore:
         self._redis = redis
 
     async def charge(
-        self, action: str, subject: Tag, limits: tuple[Limit, ...], *, mode: str, captcha_passed: bool = False
+        self, action: str, subject: Tag, limits: Sequence[Limit], *, mode: str, captcha_passed: bool = False
     ) -> Verdict:
-        """Check all limits, then charge all; `mode` is enforce, observe (charge anyway) or peek (charge none)."""
-        parts = [part for limit in limits for part in limit.parts]
+        """Check all limits, then charge all; `mode` is enforce, observe (charge anyway) or peek (charge none). All
+        that is asked for in one turn of the loop is one call."""
+        values: list[str | int] = [len(limits), mode, "1" if captcha_passed else "0"]
+        for limit in limits:
+            values += limit.parts
         outcome, wait_ms, index, charged = await self._redis.run(
-            "limit", self._keys(action, subject, limits), mode, int(captcha_passed), *parts
+            "limit", _keys(action, subject, limits), *values, together=True
         )
         return Verdict(
-            outcome, wait_ms, limits[index - 1] if index else None, tuple(limits[one - 1] for one in charged)
+            outcome, wait_ms, limits[index - 1] if index else None, tuple([limits[one - 1] for one in charged])
         )
 
     async def refund(self, action: str, subject: Tag, limits: tuple[Limit, ...]) -> None:
@@ -40,7 +44,9 @@ class LimitStore:
         if not limits:
             return
         parts = [part for limit in limits for part in limit.refund_parts]
-        await self._redis.run("refund", self._keys(action, subject, limits), *parts)
+        await self._redis.run("refund", _keys(action, subject, limits), *parts)
 
-    def _keys(self, action: str, subject: Tag, limits: tuple[Limit, ...]) -> list[str]:
-        return [f"limit:{{{subject.slot}}}:{action}:{limit.key}:{subject.name}" for limit in limits]
+
+def _keys(action: str, subject: Tag, limits: Sequence[Limit]) -> list[str]:
+    start, end = f"limit:{{{subject.slot}}}:{action}:", f":{subject.name}"
+    return [start + limit.key + end for limit in limits]

@@ -44,15 +44,19 @@ class Redis:
         """
         return self._nodes.dedicated(longest_wait_s, key)
 
-    async def run(self, script: str, keys: list[str], *args: str | int | float, durable: bool = False) -> Any:
+    async def run(
+        self, script: str, keys: list[str], *args: str | int | float, durable: bool = False, together: bool = False
+    ) -> Any:
         """Run `lua/<script>.lua`. Every step gets the clock's offset in ms as ARGV[1]; `args` follow.
 
         A `durable` one counts as done only when as many replicas as we were told to wait for have it; if not, it may
-        have happened nevertheless.
+        have happened nevertheless. Those that may run `together` do so if they are asked for in one turn of the loop.
         """
         self._require_open()
         values = (self._clock.offset_ms, *args)
-        return await self._nodes.run(keys[0], Step(self._scripts[script], keys, values, durable=durable))
+        return await self._nodes.run(
+            keys[0], Step(self._scripts[script], keys, values, durable=durable, together=together)
+        )
 
     async def call(self, *command: str | int | float, **reading: bool) -> Any:
         """Run one command; `reading` is for redis-py's parser of its reply."""

@@ -104,7 +104,7 @@ class Cluster:
 
     def _node(self, place: _Place) -> Node:
         if place not in self._known:
-            self._known[place] = Node(self._open_pool(place, CONNECTIONS, None), self._replicas)
+            self._known[place] = Node(self._open_pool(place, CONNECTIONS, None), self._replicas, clustered=True)
         return self._known[place]
 
     def _open_pool(

@@ -1,20 +1,27 @@
--- The limits of one group: all are checked, then all are charged. Three kinds:
+-- The limits of one or more groups. Of each group all are checked, then all are charged, before the next. Three kinds:
 --   a rate, by the generic cell rate algorithm: one number, the theoretical arrival time in us
 --   few: so many different members in a window (sorted set: member by us)
 --   run: so many neighbouring numbers in a window, and the door is shut for a while (sorted set: number by us,
 --        and '!' by the us until which it is shut)
--- KEYS  one per limit
--- ARGV  2 'enforce'|'observe'|'peek'  3 '1' if a captcha was passed
---       then five per key: kind 'rate'|'few'|'run', 'soft'|'hard', then
+-- KEYS  one per limit, group after group
+-- ARGV  per group: how many limits, 'enforce'|'observe'|'peek', '1' if a captcha was passed
+--       then five per limit: kind 'rate'|'few'|'run', 'soft'|'hard', then
 --         rate: emission interval us, tolerance us, ''   few: window us, how many, member
 --         run: window us, how many neighbours, number; it is shut for six windows
--- Returns {'ok'|'captcha'|'refused', wait ms, index of the limit, indices charged};
+-- Returns per group {'ok'|'captcha'|'refused', wait ms, index of the limit, indices charged};
 -- 'captcha': a soft limit is used up
 local micros = now * 1000
+local tats, moved = {}, {} -- of rates, which several groups may share
+
 local function judge_rate(key, emission, tolerance)
-  local tat = math.max(tonumber(redis.call('GET', key) or 0), micros)
+  local tat = tats[key]
+  if not tat then
+    tat = tonumber(redis.call('GET', key) or 0)
+    tats[key] = tat
+  end
+  tat = math.max(tat, micros)
   return tat - micros - tolerance, function()
-    redis.call('SET', key, string.format('%.0f', tat + emission), 'PX', math.ceil((tat + emission - micros) / 1000) + MARGIN)
+    tats[key], moved[key] = tat + emission, true
   end
 end
 
@@ -23,9 +30,9 @@ local function judge_few(key, window, most, member)
   local from, wait = '(' .. string.format('%.0f', micros - window), 0
   local at = redis.call('ZSCORE', key, member)
   local known = at and tonumber(at) > micros - window
-  if not known then
+  if not known and redis.call('ZCOUNT', key, from, '+inf') >= tonumber(most) then
     local first = redis.call('ZREVRANGEBYSCORE', key, '+inf', from, 'WITHSCORES', 'LIMIT', most - 1, 1)
-    if #first > 0 then wait = first[2] + window - micros end
+    wait = first[2] + window - micros
   end
   return wait, function()
     if known then return false end -- a member counts from its first time on
@@ -35,16 +42,26 @@ local function judge_few(key, window, most, member)
   end
 end
 
-local function judge_run(key, window, most, number)
-  local shut = tonumber(redis.call('ZSCORE', key, '!') or 0)
-  if shut > micros then return shut - micros, function() return false end end
-  local seen, beside = {[tonumber(number)] = true}, 0
-  local from = '(' .. string.format('%.0f', micros - window)
-  for _, one in ipairs(redis.call('ZRANGEBYSCORE', key, from, '+inf')) do seen[tonumber(one) or -9] = true end
-  for one in pairs(seen) do
-    if one >= 0 and (seen[one - 1] or seen[one + 1]) then beside = beside + 1 end
+-- How many of the numbers in the window, this one among them, have a neighbour there.
+local function beside(key, from, number)
+  local seen, count = {[tonumber(number)] = true}, 0
+  for _, one in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. string.format('%.0f', from), '+inf')) do
+    seen[tonumber(one) or -9] = true
   end
-  local runs = beside >= tonumber(most)
+  for one in pairs(seen) do
+    if one >= 0 and (seen[one - 1] or seen[one + 1]) then count = count + 1 end
+  end
+  return count
+end
+
+local function judge_run(key, window, most, number)
+  local from = micros - window
+  local at = redis.call('ZMSCORE', key, '!', number - 1, number + 1)
+  local shut = tonumber(at[1] or 0)
+  if shut > micros then return shut - micros, function() return false end end
+  -- A number without neighbours makes no run fuller than it was.
+  local near = math.max(tonumber(at[2] or 0), tonumber(at[3] or 0)) > from
+  local runs = near and beside(key, from, number) >= tonumber(most)
   return runs and 6 * window or 0, function()
     redis.call('ZADD', key, micros, number)
     if runs then redis.call('ZADD', key, micros + 6 * window, '!') end
@@ -54,24 +71,39 @@ local function judge_run(key, window, most, number)
 end
 
 local JUDGES = {rate = judge_rate, few = judge_few, run = judge_run}
-local charge, worst, at, soft = {}, 0, 0, 0
-for i, key in ipairs(KEYS) do
-  local n = 5 * i - 1
-  local wait, pay, always = JUDGES[ARGV[n]](key, ARGV[n + 2], ARGV[n + 3], ARGV[n + 4])
-  if wait <= 0 then
-    charge[#charge + 1] = {pay, i}
-  else
-    -- Whoever makes a run full is refused, and that is what shuts the door.
-    if always and ARGV[2] ~= 'peek' then pay() end
-    if ARGV[n + 1] == 'soft' then soft = i elseif wait > worst then worst, at = wait, i end
+
+local function judge_group(before, count, mode, passed, n)
+  local charge, worst, at, soft = {}, 0, 0, 0
+  for i = 1, count do
+    local wait, pay, always = JUDGES[ARGV[n]](KEYS[before + i], ARGV[n + 2], ARGV[n + 3], ARGV[n + 4])
+    if wait <= 0 then
+      charge[#charge + 1] = {pay, i}
+    else
+      -- Whoever makes a run full is refused, and that is what shuts the door.
+      if always and mode ~= 'peek' then pay() end
+      if ARGV[n + 1] == 'soft' then soft = i elseif wait > worst then worst, at = wait, i end
+    end
+    n = n + 5
   end
+  local charged, verdict = {}, {'ok', 0, 0}
+  if worst > 0 then verdict = {'refused', math.ceil(worst / 1000), at}
+  elseif soft > 0 and passed ~= '1' then verdict = {'captcha', 0, soft} end
+  verdict[4] = charged
+  if mode == 'peek' or (mode == 'enforce' and verdict[1] ~= 'ok') then return verdict end
+  for _, one in ipairs(charge) do
+    if one[1]() ~= false then charged[#charged + 1] = one[2] end
+  end
+  return verdict
 end
-local charged, verdict = {}, {'ok', 0, 0}
-if worst > 0 then verdict = {'refused', math.ceil(worst / 1000), at}
-elseif soft > 0 and ARGV[3] ~= '1' then verdict = {'captcha', 0, soft} end
-verdict[4] = charged
-if ARGV[2] == 'peek' or (ARGV[2] == 'enforce' and verdict[1] ~= 'ok') then return verdict end
-for _, one in ipairs(charge) do
-  if one[1]() ~= false then charged[#charged + 1] = one[2] end
+
+local verdicts, key, n = {}, 0, 2
+while n <= #ARGV do
+  local count = tonumber(ARGV[n])
+  verdicts[#verdicts + 1] = judge_group(key, count, ARGV[n + 1], ARGV[n + 2], n + 3)
+  key, n = key + count, n + 3 + 5 * count
 end
-return verdict
+for each in pairs(moved) do
+  local tat = tats[each]
+  redis.call('SET', each, string.format('%.0f', tat), 'PX', math.ceil((tat - micros) / 1000) + MARGIN)
+end
+return verdicts
