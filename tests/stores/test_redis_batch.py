@@ -115,7 +115,7 @@ async def test_a_step_that_fails_does_not_harm_its_neighbours(stack_redis: Redis
 async def test_steps_that_run_together_are_one_call_and_each_gets_its_own_answer(
     standalone_rig: StandaloneRig,
 ) -> None:
-    """Ten of one turn, of two limits that have room for three and for none less: it is as if they had come in a row."""
+    """Ten of one turn, of two limits with room for three each: it is as if they had come in a row."""
     async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
         await charge(redis, "warm", together=True)
         between.asked.clear()
