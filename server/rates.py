@@ -5,13 +5,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import orjson
+
 from server.errors import AppError, wait_s
+
+Row = tuple[str | int, ...]
 
 
 # Limits are not to be changed. That dataclasses could see to it, at a price that is paid for each check of a number.
 @dataclass(slots=True)
 class _Kind:
-    """What all limits have. `parts` and `refund_parts` are what limit.lua and refund.lua want to know of one, `key`
+    """What all limits have. `row` and `refund_parts` are what limit.lua and refund.lua want to know of one, `key`
     what tells its key from others; a soft limit asks for a captcha instead of refusing."""
 
     dimension: str
@@ -23,10 +27,6 @@ class _Kind:
     def key(self) -> str:
         return self.dimension
 
-    @property
-    def _strength(self) -> str:
-        return "soft" if self.soft else "hard"
-
 
 @dataclass(slots=True)
 class Rate(_Kind):
@@ -35,12 +35,12 @@ class Rate(_Kind):
     burst: int
     emission_us: int = field(init=False)
     tolerance_us: int = field(init=False)
-    parts: tuple[str | int, ...] = field(init=False)
+    row: orjson.Fragment = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self.emission_us = self.period_s * 1_000_000 // self.count
         self.tolerance_us = (self.burst - 1) * self.emission_us
-        self.parts = ("rate", self._strength, self.emission_us, self.tolerance_us, "")
+        self.row = orjson.Fragment(orjson.dumps(("rate", self.soft, self.emission_us, self.tolerance_us)))
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
@@ -54,8 +54,8 @@ class Few(_Kind):
     member: str
 
     @property
-    def parts(self) -> tuple[str | int, ...]:
-        return "few", self._strength, self.period_s * 1_000_000, self.count, self.member
+    def row(self) -> Row:
+        return "few", self.soft, self.period_s * 1_000_000, self.count, self.member
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
@@ -74,8 +74,8 @@ class Run(_Kind):
         return f"{self.dimension}:{self.within}"
 
     @property
-    def parts(self) -> tuple[str | int, ...]:
-        return "run", self._strength, self.period_s * 1_000_000, self.count, self.number
+    def row(self) -> Row:
+        return "run", self.soft, self.period_s * 1_000_000, self.count, self.number
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:

@@ -1,12 +1,11 @@
 """Keyed names for numbers and addresses in Redis: a dump of it tells nobody whom it is about."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from functools import lru_cache
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Tag:
     """`slot` groups all keys of one subject on one Cluster node, `name` tells subjects apart."""
 
@@ -28,8 +27,8 @@ class Tagger:
     def digest(self, text: str | bytes) -> str:
         """What tells one text from another and nothing else; not remembered, as it may be of a secret."""
         raw = text.encode() if isinstance(text, str) else text
-        return hmac.new(self._key, b"digest|" + raw, hashlib.sha256).hexdigest()
+        return hmac.digest(self._key, b"digest|" + raw, "sha256").hex()
 
     def _make(self, subject: str) -> Tag:
-        digest = hmac.new(self._key, subject.encode(), hashlib.sha256).hexdigest()
+        digest = hmac.digest(self._key, subject.encode(), "sha256").hex()
         return Tag(slot=digest[:8], name=digest[8:40])

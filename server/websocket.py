@@ -8,6 +8,7 @@ import asyncio
 import codecs
 import logging
 from collections import deque
+from collections.abc import Coroutine
 from typing import Any, NoReturn, cast
 
 from tornado.iostream import IOStream, StreamClosedError
@@ -175,7 +176,7 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
                 self._fail(fault)
                 return
             if work is not None:
-                self._task = asyncio.ensure_future(work, loop=self._loop)
+                self._task = self._loop.create_task(cast(Coroutine[Any, Any, None], work))
                 self._task.add_done_callback(self._answered)
         self._read_soon()
 

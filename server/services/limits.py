@@ -120,13 +120,12 @@ class LimitService:
     async def charge_question(self, caller: Caller, mobile: str, *, captcha_passed: bool, purpose: str) -> None:
         """Charge an answer to "is this number taken?", whoever gives it, to the address that asks. AppError
         `captcha_required` (of `purpose`) or `rate_limited`."""
-        rules = self._rules
-        limits: tuple[Limit, ...] = (
+        limits = (
             *self._question_rates,
-            Few("address_numbers", rules.check_numbers, _DAY, self._tagger.tag(mobile).name, soft=True),
-            self._run("address_run", rules.check_run, mobile),
+            Few("address_numbers", self._rules.check_numbers, _DAY, self._tagger.tag(mobile).name, soft=True),
+            self._run("address_run", self._rules.check_run, mobile),
         )
-        await self._charge("number.taken", self._address(caller.address), limits, captcha_passed, purpose)
+        await self._verdict("number.taken", self._address(caller.address), limits, captcha_passed, purpose)
 
     async def send_charges(
         self, caller: Caller, mobile: str, *, captcha_passed: bool, purpose: str
@@ -179,8 +178,9 @@ class LimitService:
     async def charge_service(self) -> Charge:
         """Charge one SMS to the minute of the whole service; AppError `sms_budget_exhausted`."""
         verdict = await self._store.charge("sms.send", _SERVICE, self._service_rates, mode=self._mode)
-        self._judge("sms.send", verdict, "sms_budget_exhausted")
-        return Charge("sms.send", _SERVICE, verdict.charged)
+        if verdict.limit is not None:
+            self._judge("sms.send", verdict.limit, verdict, "sms_budget_exhausted")
+        return Charge("sms.send", _SERVICE, tuple(self._service_rates[at - 1] for at in verdict.charged))
 
     async def under_pressure(self, action: str, address: str) -> bool:
         """Whether the captcha of this address must cost more: its soft limit is used up, or it was asked for that."""
@@ -201,16 +201,29 @@ class LimitService:
         purpose: str,
         mode: str = "",
     ) -> Charge:
+        verdict = await self._verdict(action, subject, limits, captcha_passed, purpose, mode)
+        return Charge(action, subject, tuple(limits[at - 1] for at in verdict.charged))
+
+    async def _verdict(
+        self,
+        action: str,
+        subject: Tag,
+        limits: tuple[Limit, ...],
+        captcha_passed: bool,
+        purpose: str,
+        mode: str = "",
+    ) -> Verdict:
         """Where no captcha can be shown, a soft limit refuses nothing."""
         passed = captcha_passed or not (self._captcha and purpose)
         verdict = await self._store.charge(action, subject, limits, mode=mode or self._mode, captcha_passed=passed)
-        self._judge(action, verdict, "sms_limit" if action == "sms.send" else "rate_limited", purpose)
-        return Charge(action, subject, verdict.charged)
+        if verdict.limit is not None:
+            self._judge(
+                action, verdict.limit, verdict, "sms_limit" if action == "sms.send" else "rate_limited", purpose
+            )
+        return verdict
 
-    def _judge(self, action: str, verdict: Verdict, code: str, purpose: str = "") -> None:
-        if verdict.limit is None:
-            return
-        self._metrics.refusals.labels(action, verdict.limit.dimension).inc()
+    def _judge(self, action: str, limit: Limit, verdict: Verdict, code: str, purpose: str = "") -> None:
+        self._metrics.refusals.labels(action, limit.dimension).inc()
         if self._mode == "observe":
             return
         if verdict.outcome == "captcha":

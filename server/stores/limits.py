@@ -10,12 +10,12 @@ from server.tags import Tag
 
 @dataclass(slots=True)
 class Verdict:
-    """`outcome` is ok, captcha or refused; `limit` the one that said so, `charged` those that were charged."""
+    """`outcome` is ok, captcha or refused; `limit` the one that said so, `charged` which were charged, from 1."""
 
     outcome: str
     wait_ms: int
     limit: Limit | None
-    charged: tuple[Limit, ...] = ()
+    charged: list[int]
 
 
 class LimitStore:
@@ -29,15 +29,9 @@ class LimitStore:
     ) -> Verdict:
         """Check all limits, then charge all; `mode` is enforce, observe (charge anyway) or peek (charge none). All
         that is asked for in one turn of the loop is one call."""
-        values: list[str | int] = [len(limits), mode, "1" if captcha_passed else "0"]
-        for limit in limits:
-            values += limit.parts
-        outcome, wait_ms, index, charged = await self._redis.run(
-            "limit", _keys(action, subject, limits), *values, together=True
-        )
-        return Verdict(
-            outcome, wait_ms, limits[index - 1] if index else None, tuple([limits[one - 1] for one in charged])
-        )
+        row = (mode, captcha_passed, [limit.row for limit in limits])
+        outcome, wait_ms, index, charged = await self._redis.run_row("limit", _keys(action, subject, limits), row)
+        return Verdict(outcome, wait_ms, limits[index - 1] if index else None, charged)
 
     async def refund(self, action: str, subject: Tag, limits: tuple[Limit, ...]) -> None:
         """Give one charge back; of nothing, if the limits were only observed and all used up."""

@@ -44,19 +44,21 @@ class Redis:
         """
         return self._nodes.dedicated(longest_wait_s, key)
 
-    async def run(
-        self, script: str, keys: list[str], *args: str | int | float, durable: bool = False, together: bool = False
-    ) -> Any:
+    async def run(self, script: str, keys: list[str], *args: str | int | float, durable: bool = False) -> Any:
         """Run `lua/<script>.lua`. Every step gets the clock's offset in ms as ARGV[1]; `args` follow.
 
         A `durable` one counts as done only when as many replicas as we were told to wait for have it; if not, it may
-        have happened nevertheless. Those that may run `together` do so if they are asked for in one turn of the loop.
+        have happened nevertheless.
         """
         self._require_open()
         values = (self._clock.offset_ms, *args)
-        return await self._nodes.run(
-            keys[0], Step(self._scripts[script], keys, values, durable=durable, together=together)
-        )
+        return await self._nodes.run(keys[0], Step(self._scripts[script], keys, values, durable=durable))
+
+    async def run_row(self, script: str, keys: list[str], row: Any) -> Any:
+        """Run a script that takes many: all that is asked of it in one turn of the loop is one call. `row` is what it
+        has to know beside `keys`, and goes as JSON."""
+        self._require_open()
+        return await self._nodes.run(keys[0], Step(self._scripts[script], keys, (self._clock.offset_ms,), row=row))
 
     async def call(self, *command: str | int | float, **reading: bool) -> Any:
         """Run one command; `reading` is for redis-py's parser of its reply."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import hiredis
+import orjson
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AskError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 
@@ -17,28 +18,23 @@ FAULTS = (RedisError, OSError, TimeoutError)
 WAIT_MS = 350
 # A call holds Redis for as long as it runs.
 MOST_TOGETHER = 64
+Script = tuple[str, str]  # its hash, its source
 _ASKING = hiredis.pack_command(("ASKING",))
 
 
 class Step:
     """One run of a script; `done` will have its answer, StoreUnavailable, or AskError: not run, ask another node.
 
-    One that may run `together` is of a script that takes many: what KEYS and ARGV (but for its first) have for one,
-    again and again, and answers with a list."""
+    One with a `row` may run together with others of its script: that takes their keys one after the other and the
+    rows as a JSON list in ARGV[2], and answers with a list."""
 
-    __slots__ = ("asking", "by_source", "done", "durable", "keys", "script", "together", "values")
+    __slots__ = ("asking", "by_source", "done", "durable", "keys", "row", "script", "values")
 
     def __init__(
-        self,
-        script: tuple[str, str],
-        keys: list[str],
-        values: tuple[Any, ...],
-        *,
-        durable: bool = False,
-        together: bool = False,
+        self, script: Script, keys: list[str], values: tuple[Any, ...], *, durable: bool = False, row: Any = None
     ) -> None:
         self.script, self.keys, self.values = script, keys, values
-        self.durable, self.together = durable, together
+        self.durable, self.row = durable, row
         self.by_source = self.asking = False
         self.done: asyncio.Future[Any]
 
@@ -60,7 +56,8 @@ class Step:
 
     def pack(self) -> bytes:
         """As Redis reads it."""
-        packed = _pack(self.script, self.by_source, self.keys, self.values)
+        values = self.values if self.row is None else (*self.values, orjson.dumps([self.row]))
+        packed = _pack(self.script, self.by_source, self.keys, values)
         return _ASKING + packed if self.asking else packed
 
     def settle(self, reply: Any) -> None:
@@ -74,7 +71,7 @@ class Step:
         elif isinstance(reply, Exception):
             self.done.set_exception(unavailable(reply))
         else:
-            self.done.set_result(reply[0] if self.together else reply)
+            self.done.set_result(reply if self.row is None else reply[0])
 
 
 class Turn:
@@ -94,8 +91,8 @@ class Turn:
     def pack(self) -> bytes:
         """As Redis reads it."""
         keys = [key for step in self._steps for key in step.keys]
-        values = [value for step in self._steps for value in step.values[1:]]
-        return _pack(self._steps[0].script, self._by_source, keys, (self._steps[0].values[0], *values))
+        values = (*self._steps[0].values, orjson.dumps([step.row for step in self._steps]))
+        return _pack(self._steps[0].script, self._by_source, keys, values)
 
     def settle(self, reply: Any) -> None:
         """Pass on to each what Redis said."""
@@ -112,7 +109,7 @@ def gather(steps: list[Step], *, clustered: bool) -> list[Step | Turn]:
     sending: list[Step | Turn] = []
     groups: dict[Any, list[Step]] = {}
     for step in steps:
-        if not step.together or step.asking:
+        if step.row is None or step.asking:
             sending.append(step)
             continue
         groups.setdefault((step.script[0], step.tag if clustered else ""), []).append(step)
@@ -123,7 +120,7 @@ def gather(steps: list[Step], *, clustered: bool) -> list[Step | Turn]:
     return sending
 
 
-def _pack(script: tuple[str, str], by_source: bool, keys: Sequence[str], values: Sequence[Any]) -> bytes:
+def _pack(script: Script, by_source: bool, keys: Sequence[str], values: Sequence[Any]) -> bytes:
     command = ("EVAL", script[1]) if by_source else ("EVALSHA", script[0])
     packed: bytes = hiredis.pack_command((*command, len(keys), *keys, *values))
     return packed

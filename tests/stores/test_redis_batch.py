@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import orjson
 import pytest
 
 from server.embedded import Urls
@@ -70,9 +71,11 @@ class Eavesdropper:
 
 async def charge(redis: Redis, name: str, *, most: int = 1000, together: bool = False) -> Any:
     """A step that leaves a trace each time it runs."""
-    rate = ("rate", "hard", _HOUR_US, (most - 1) * _HOUR_US, "")
-    found = await redis.run("limit", [f"limit:{{{name}}}"], 1, "enforce", 0, *rate, together=together)
-    return found if together else found[0]
+    rate = ("rate", False, _HOUR_US, (most - 1) * _HOUR_US)
+    keys, row = [f"limit:{{{name}}}"], ("enforce", False, [rate])
+    if together:
+        return await redis.run_row("limit", keys, row)
+    return (await redis.run("limit", keys, orjson.dumps([row]).decode()))[0]
 
 
 async def charges(redis: Redis, name: str) -> int:

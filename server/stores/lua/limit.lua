@@ -4,10 +4,9 @@
 --   run: so many neighbouring numbers in a window, and the door is shut for a while (sorted set: number by us,
 --        and '!' by the us until which it is shut)
 -- KEYS  one per limit, group after group
--- ARGV  per group: how many limits, 'enforce'|'observe'|'peek', '1' if a captcha was passed
---       then five per limit: kind 'rate'|'few'|'run', 'soft'|'hard', then
---         rate: emission interval us, tolerance us, ''   few: window us, how many, member
---         run: window us, how many neighbours, number; it is shut for six windows
+-- ARGV  2 JSON, a row per group: ['enforce'|'observe'|'peek', whether a captcha was passed, limits], and a limit is
+--         ['rate', soft?, emission interval us, tolerance us]   ['few', soft?, window us, how many, member]
+--         ['run', soft?, window us, how many neighbours, number]; it is shut for six windows
 -- Returns per group {'ok'|'captcha'|'refused', wait ms, index of the limit, indices charged};
 -- 'captcha': a soft limit is used up
 local micros = now * 1000
@@ -30,7 +29,7 @@ local function judge_few(key, window, most, member)
   local from, wait = '(' .. string.format('%.0f', micros - window), 0
   local at = redis.call('ZSCORE', key, member)
   local known = at and tonumber(at) > micros - window
-  if not known and redis.call('ZCOUNT', key, from, '+inf') >= tonumber(most) then
+  if not known and redis.call('ZCOUNT', key, from, '+inf') >= most then
     local first = redis.call('ZREVRANGEBYSCORE', key, '+inf', from, 'WITHSCORES', 'LIMIT', most - 1, 1)
     wait = first[2] + window - micros
   end
@@ -61,7 +60,7 @@ local function judge_run(key, window, most, number)
   if shut > micros then return shut - micros, function() return false end end
   -- A number without neighbours makes no run fuller than it was.
   local near = math.max(tonumber(at[2] or 0), tonumber(at[3] or 0)) > from
-  local runs = near and beside(key, from, number) >= tonumber(most)
+  local runs = near and beside(key, from, number) >= most
   return runs and 6 * window or 0, function()
     redis.call('ZADD', key, micros, number)
     if runs then redis.call('ZADD', key, micros + 6 * window, '!') end
@@ -72,22 +71,22 @@ end
 
 local JUDGES = {rate = judge_rate, few = judge_few, run = judge_run}
 
-local function judge_group(before, count, mode, passed, n)
+local function judge_group(before, row)
+  local mode, passed = row[1], row[2]
   local charge, worst, at, soft = {}, 0, 0, 0
-  for i = 1, count do
-    local wait, pay, always = JUDGES[ARGV[n]](KEYS[before + i], ARGV[n + 2], ARGV[n + 3], ARGV[n + 4])
+  for i, limit in ipairs(row[3]) do
+    local wait, pay, always = JUDGES[limit[1]](KEYS[before + i], limit[3], limit[4], limit[5])
     if wait <= 0 then
       charge[#charge + 1] = {pay, i}
     else
       -- Whoever makes a run full is refused, and that is what shuts the door.
       if always and mode ~= 'peek' then pay() end
-      if ARGV[n + 1] == 'soft' then soft = i elseif wait > worst then worst, at = wait, i end
+      if limit[2] then soft = i elseif wait > worst then worst, at = wait, i end
     end
-    n = n + 5
   end
   local charged, verdict = {}, {'ok', 0, 0}
   if worst > 0 then verdict = {'refused', math.ceil(worst / 1000), at}
-  elseif soft > 0 and passed ~= '1' then verdict = {'captcha', 0, soft} end
+  elseif soft > 0 and not passed then verdict = {'captcha', 0, soft} end
   verdict[4] = charged
   if mode == 'peek' or (mode == 'enforce' and verdict[1] ~= 'ok') then return verdict end
   for _, one in ipairs(charge) do
@@ -96,14 +95,13 @@ local function judge_group(before, count, mode, passed, n)
   return verdict
 end
 
-local verdicts, key, n = {}, 0, 2
-while n <= #ARGV do
-  local count = tonumber(ARGV[n])
-  verdicts[#verdicts + 1] = judge_group(key, count, ARGV[n + 1], ARGV[n + 2], n + 3)
-  key, n = key + count, n + 3 + 5 * count
+local verdicts, before = {}, 0
+for i, row in ipairs(cjson.decode(ARGV[2])) do
+  verdicts[i] = judge_group(before, row)
+  before = before + #row[3]
 end
-for each in pairs(moved) do
-  local tat = tats[each]
-  redis.call('SET', each, string.format('%.0f', tat), 'PX', math.ceil((tat - micros) / 1000) + MARGIN)
+for key in pairs(moved) do
+  local tat = tats[key]
+  redis.call('SET', key, string.format('%.0f', tat), 'PX', math.ceil((tat - micros) / 1000) + MARGIN)
 end
 return verdicts
