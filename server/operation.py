@@ -7,11 +7,13 @@ from typing import Any
 from marshmallow import Schema
 
 from server.caller import Caller, Identity
+from server.errors import AppError
 from server.roles import Role
 from server.schemas.base import StrictSchema
 from server.services import Services
 
 Data = dict[str, Any]
+Done = Callable[["Reply | AppError"], None]
 
 
 @dataclass(slots=True)
@@ -41,7 +43,8 @@ class Operation:
     """One row. `uses_cookie`: it acts on the refresh cookie, so it has no websocket form and needs our own origin.
     `needs_login`: it acts for the session of an access token, which must be alive. `role`: it is for operators, of
     this rank at least. `errors`: how it may refuse, beside what every operation may answer and what follows from the
-    row (`server/apidoc/refusals.py`).
+    row (`server/apidoc/refusals.py`). `begin`: for what is asked so often that a task for each would cost much; it
+    calls back, or answers False if it needs more than that, and then `run` does it.
 
     In the documents its title is the first sentence of its function, the docstrings of function and schema are its
     description."""
@@ -57,6 +60,7 @@ class Operation:
     needs_login: bool = False
     role: Role | None = None
     errors: tuple[str, ...] = ()
+    begin: Callable[[Services, Caller, Data, Done], bool] | None = None
 
     @property
     def reading(self) -> bool:

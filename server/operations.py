@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from marshmallow import ValidationError
@@ -11,7 +12,7 @@ from server.caller import Caller, Identity
 from server.deadlines import Deadlines
 from server.errors import AppError, StoreUnavailable
 from server.logs import about_request, get_log, mask
-from server.operation import Data, Operation, Reply, Rest
+from server.operation import Data, Done, Operation, Reply, Rest
 from server.schemas.account import (
     AccountDelete,
     AccountMobileChange,
@@ -41,7 +42,7 @@ from server.schemas.code import (
 from server.schemas.mobile import MobileCheck, MobileChecked
 from server.schemas.profile import ProfileReplace, ProfileShown, ProfileUpdate
 from server.schemas.sessions import SessionAuthenticate, SessionBound, SessionEnd, SessionsListed
-from server.services import Services, SignedIn, masked_address
+from server.services import Question, Services, SignedIn, masked_address
 
 _log = get_log(__name__)
 
@@ -51,18 +52,23 @@ async def check_mobile(services: Services, caller: Caller, data: Data) -> Reply:
     `mobile.freed`.
 
     The answer is a courtesy: the unique index of the database decides when the account is made."""
-    mobile = data["mobile"]
-    if caller.watcher is not None:
-        caller.watcher.charge_check()
     passed = await _spend(services, caller, "check", data)
-    services.mobiles.require_asking(captcha_passed=passed)
-    await services.limits.charge_question(caller, mobile, captcha_passed=passed, purpose="check")
-    if caller.watcher is not None:
-        services.mobiles.watch(caller.watcher, mobile)
-    available = await services.mobiles.told(mobile)
+    available = await services.questions.answer(caller, data["mobile"], captcha_passed=passed)
     if available is None and caller.transport == "rest" and services.mobiles.tells:
         raise AppError("check_unavailable", retry_after=1)
-    return Reply({"mobile": mobile, "available": available})
+    return Reply({"mobile": data["mobile"], "available": available})
+
+
+def begin_check(services: Services, caller: Caller, data: Data, done: Done) -> bool:
+    """The same without a task of its own; a captcha has to be waited for."""
+    if "captcha" in data:
+        return False
+
+    def answered(answer: bool | AppError | None) -> None:
+        done(answer if isinstance(answer, AppError) else Reply({"mobile": data["mobile"], "available": answer}))
+
+    services.questions.ask(Question(caller, data["mobile"], False, answered))
+    return True
 
 
 async def new_captcha(services: Services, caller: Caller, data: Data) -> Reply:
@@ -329,6 +335,7 @@ OPERATIONS: dict[str, Operation] = {
                 judge=_refuse_taken,
                 errors=("mobile_taken", "check_unavailable"),
             ),
+            begin=begin_check,
         ),
         Operation(
             "captcha.new",
@@ -607,24 +614,65 @@ class Dispatcher:
 
     async def run(self, operation: Operation, caller: Caller, data: Data) -> Reply:
         """The reply, ready for the wire; every fault becomes an AppError."""
-        metrics = self.services.metrics
-        started, outcome = time.perf_counter(), "ok"
-        self._running += 1
-        self._idle.clear()
+        ended = self._count(operation, caller)
+        outcome: Reply | AppError = AppError("internal_error")
         try:
             with about_request(caller.request_id):
-                return await self._run(operation, caller, data)
+                outcome = await self._run(operation, caller, data)
+            return outcome
         except AppError as fault:
-            outcome = fault.code
-            if self.services.feed.wanted:
-                about = {"operation": operation.name, "code": outcome, "address": masked_address(caller.address)}
-                self.services.feed.note("refused", self.services.clock.now(), **about)
+            outcome = fault
             raise
         finally:
+            ended(outcome)
+
+    def begin(self, operation: Operation, caller: Caller, data: Data, done: Done) -> bool:
+        """The same for a row that can begin without a task; `done` hears of the end, once. False if it cannot."""
+        if operation.begin is None:
+            return False
+        ended = self._count(operation, caller)
+
+        def finish(outcome: Reply | AppError) -> None:
+            if isinstance(outcome, Reply):
+                outcome.data = operation.reply_schema.dump(outcome.data)
+            ended(outcome)
+            done(outcome)
+
+        try:
+            loaded = self._schemas[operation.name].load(data)
+            self._require_open(caller, loaded)
+            begun = operation.begin(self.services, caller, loaded, finish)
+        except ValidationError as fault:
+            finish(field_faults(fault))
+        except AppError as fault:
+            finish(fault)
+        else:
+            if not begun:
+                ended(None)
+            return begun
+        return True
+
+    def _count(self, operation: Operation, caller: Caller) -> Callable[[Reply | AppError | None], None]:
+        """One more is running; what is returned hears how it ended, or None if it was not begun."""
+        started = time.perf_counter()
+        self._running += 1
+        self._idle.clear()
+
+        def ended(outcome: Reply | AppError | None) -> None:
             self._running -= 1
             if not self._running:
                 self._idle.set()
-            metrics.note_operation(operation.name, caller.transport, outcome, time.perf_counter() - started)
+            if outcome is None:
+                return
+            code = outcome.code if isinstance(outcome, AppError) else "ok"
+            self.services.metrics.note_operation(
+                operation.name, caller.transport, code, time.perf_counter() - started
+            )
+            if code != "ok" and self.services.feed.wanted:
+                about = {"operation": operation.name, "code": code, "address": masked_address(caller.address)}
+                self.services.feed.note("refused", self.services.clock.now(), **about)
+
+        return ended
 
     def _require_open(self, caller: Caller, loaded: Data) -> None:
         """AppError `address_blocked` or `number_blocked`."""

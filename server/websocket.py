@@ -8,7 +8,7 @@ import asyncio
 import codecs
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, NoReturn, cast
 
 from tornado.iostream import IOStream, StreamClosedError
@@ -48,7 +48,7 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
         self._reading_on = False
         self._waiting: deque[str | bytes] = deque()
         self._fragments: _Fragments | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._work: asyncio.Future[None] | None = None
         self._opened = self._finished = self._pong_due = self._backed_up = self._lingering = False
         self._latest: dict[str, bytes] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -169,20 +169,20 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
 
     def _hand_over(self) -> None:
         """The next message, unless one is being answered."""
-        while self._waiting and self._opened and self._task is None and self._frames.state is State.OPEN:
+        while self._waiting and self._opened and self._work is None and self._frames.state is State.OPEN:
             try:
                 work = self._handler.on_message(self._waiting.popleft())
             except Exception as fault:
                 self._fail(fault)
                 return
             if work is not None:
-                self._task = self._loop.create_task(cast(Coroutine[Any, Any, None], work))
-                self._task.add_done_callback(self._answered)
+                self._work = _started(work, self._loop)
+                self._work.add_done_callback(self._answered)
         self._read_soon()
 
-    def _answered(self, task: "asyncio.Task[None]") -> None:
-        self._task = None
-        fault = asyncio.CancelledError() if task.cancelled() else task.exception()
+    def _answered(self, work: "asyncio.Future[None]") -> None:
+        self._work = None
+        fault = asyncio.CancelledError() if work.cancelled() else work.exception()
         if fault is not None:
             self._fail(fault)
         self._hand_over()
@@ -323,6 +323,12 @@ class _Fragments:
         if not last:
             return None
         return "".join(self._parts) if self._decoder else b"".join(self._parts)
+
+
+def _started(work: Awaitable[None], loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
+    if isinstance(work, asyncio.Future):
+        return work
+    return loop.create_task(cast(Coroutine[Any, Any, None], work))
 
 
 async def _leave(stream: IOStream) -> bytes:

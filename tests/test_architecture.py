@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": LEAVES | {"tasks", "stores"},
     "hooks": LEAVES | {"http", "jobs", "stores"},
     "services": LEAVES | {"tasks", "events", "stores"},
-    "operation": {"caller", "roles", "schemas", "services"},
+    "operation": {"caller", "errors", "roles", "schemas", "services"},
     "admin_operations": {"caller", "errors", "logs", "operation", "schemas", "services"},
     "operations": {"admin_operations", "caller", "deadlines", "errors", "logs", "operation", "schemas", "services"},
     "channels": {"schemas"},

@@ -12,22 +12,44 @@ from server.i18n import error_body
 from server.schemas.envelope import Envelope, frame, readable_id
 
 _ENVELOPE = Envelope()
+FrameId = int | str | None
+Request = dict[str, Any] | AppError
 Respond = Callable[[dict[str, Any], Caller], Awaitable[tuple[str, dict[str, Any]]]]
+
+
+def read_frame(message: str | bytes, charge: Callable[[], None] = lambda: None) -> tuple[FrameId, Request]:
+    """Its id, if it can be read, and its request or why it is none. Even what is no frame counts: `charge` comes
+    first."""
+    raw = _parse(message)
+    frame_id = readable_id(raw or {})
+    try:
+        charge()
+        return frame_id, _read(raw)
+    except AppError as fault:
+        return frame_id, fault
+
+
+def refusal_frame(fault: AppError, frame_id: FrameId, caller: Caller) -> bytes:
+    """What a request gets instead of its answer."""
+    return frame("error", frame_id, error_body(fault, caller.locale, caller.request_id))
 
 
 async def answer_frame(
     message: str | bytes, caller: Caller, *, respond: Respond, charge: Callable[[], None] = lambda: None
 ) -> bytes:
-    """The frame that answers a message: what `respond(request, caller)` says, or the refusal. Even what is no frame
-    counts: `charge` comes first."""
-    frame_id: int | str | None = None
+    """The frame that answers a message: what `respond(request, caller)` says, or the refusal."""
+    frame_id, request = read_frame(message, charge)
+    return await answer_request(request, frame_id, caller, respond=respond)
+
+
+async def answer_request(request: Request, frame_id: FrameId, caller: Caller, *, respond: Respond) -> bytes:
+    """The same for one that was read."""
     try:
-        raw = _parse(message)
-        frame_id = readable_id(raw or {})
-        charge()
-        kind, data = await respond(_read(raw), caller)
+        if isinstance(request, AppError):
+            raise request
+        kind, data = await respond(request, caller)
     except AppError as fault:
-        kind, data = "error", error_body(fault, caller.locale, caller.request_id)
+        return refusal_frame(fault, frame_id, caller)
     return frame(kind, frame_id, data)
 
 

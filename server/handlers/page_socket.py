@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import random
+from collections.abc import Awaitable
 from typing import Any
 
 from server.caller import Caller, Identity
@@ -10,8 +11,9 @@ from server.channels import PAGE, SESSION_ENDED
 from server.edge import Edge
 from server.errors import AppError
 from server.handlers.base import SocketHandler
-from server.handlers.frames import answer_frame
+from server.handlers.frames import FrameId, Request, answer_request, read_frame, refusal_frame
 from server.i18n import localised
+from server.operation import Reply
 from server.operations import OPERATIONS, Dispatcher
 from server.rates import SOCKET_CHECKS, SOCKET_FLOOD, SOCKET_MESSAGES, LocalRate
 from server.schemas.envelope import frame
@@ -89,38 +91,64 @@ class PageSocket(SocketHandler):
         if self._caller.session:
             self._bind(self._caller.session)
 
-    async def on_message(self, message: str | bytes) -> None:
-        """Exactly one answer to each message; nothing that happens here closes the socket."""
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        """Exactly one answer to each message, one after the other; nothing that happens here closes the socket."""
         if self._ended:  # What was sent before the page heard of the end is not done after it.
-            return
+            return None
         if isinstance(message, bytes):
             self.close(1003, "text only")
-            return
+            return None
         try:
             self._flood.charge()
         except AppError:
             self.close(4429, "over rate")
-            return
+            return None
         self._heard()
-        caller = self._next_caller()
+        frame_id, request = read_frame(message, self._messages.charge)
+        return self._begin(request, frame_id) or self._answer(request, frame_id)
+
+    def _begin(self, request: Request, frame_id: FrameId) -> Awaitable[None] | None:
+        """For what needs no task of its own; None if it does."""
+        if isinstance(request, AppError):
+            return None
+        operation = OPERATIONS.get(request["type"])
+        if operation is None or operation.begin is None:
+            return None
+        caller, ended = self._next_caller(), self._loop.create_future()
+
+        def done(outcome: Reply | AppError) -> None:
+            if isinstance(outcome, AppError):
+                self._send_answer(refusal_frame(outcome, frame_id, caller))
+            else:
+                self._send_answer(frame(operation.reply, frame_id, outcome.data))
+            if not ended.done():
+                ended.set_result(None)
+
         self._answering = True
-        answer = await answer_frame(message, caller, respond=self._answer, charge=self._messages.charge)
+        self.services.mobiles.unwatch(self)  # whatever becomes of it: the page asks about another number now
+        if self.dispatcher.begin(operation, caller, request["data"], done):
+            return ended
+        self._answering = False
+        return None
+
+    async def _answer(self, request: Request, frame_id: FrameId) -> None:
+        self._answering = True
+        caller = self._next_caller()
+        self._send_answer(await answer_request(request, frame_id, caller, respond=self._respond))
+
+    def _send_answer(self, answer: bytes) -> None:
         self.send_frame(answer)
         self._answering = False
-        if self._ended:
+        if self._gone:  # The page left while we worked: it must not be watched for.
+            self._leave()
+        elif self._ended:
             self._close_ended()
 
-    async def _answer(self, request: dict[str, Any], caller: Caller) -> tuple[str, dict[str, Any]]:
+    async def _respond(self, request: dict[str, Any], caller: Caller) -> tuple[str, dict[str, Any]]:
         operation = OPERATIONS.get(request["type"])
         if operation is None or operation.socket != "page":
             raise AppError("message_unknown")
-        if operation.name == "mobile.check":
-            self.services.mobiles.unwatch(self)
-        try:
-            reply = await self.dispatcher.run(operation, caller, request["data"])
-        finally:
-            if self._gone:  # The page left while we worked: it must not be watched for.
-                self._leave()
+        reply = await self.dispatcher.run(operation, caller, request["data"])
         if reply.session and not self._gone:
             self._bind(reply.session)
         return operation.reply, localised(reply.data, caller.locale)

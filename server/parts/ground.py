@@ -23,6 +23,7 @@ from server.services.guesses import GuessService
 from server.services.health import HealthService
 from server.services.limits import LimitService
 from server.services.mobiles import MobileService
+from server.services.questions import QuestionService
 from server.services.rooms import LEASE_S as ROOM_LEASE_S
 from server.services.rooms import RoomService
 from server.settings import Settings
@@ -151,6 +152,12 @@ class GroundParts:
             clock=self.clock,
             mode=lambda: controls.uniqueness,
         )
+
+    @cached_property
+    def questions(self) -> QuestionService:
+        questions = QuestionService(mobiles=self.mobiles, limits=self.limits, clock=self.clock)
+        self.closing.push_async_callback(questions.aclose)
+        return questions
 
     @cached_property
     def health(self) -> HealthService:

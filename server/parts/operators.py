@@ -101,6 +101,7 @@ class OperatorParts(AccountParts):
             monitor=self.monitor,
             polls=self.polls,
             profiles=self.profiles,
+            questions=self.questions,
             receipts=self.receipts,
             repeats=self.repeats,
             rooms=self.rooms,

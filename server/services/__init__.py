@@ -33,6 +33,8 @@ from server.services.mobiles import MobileService
 from server.services.monitor import MonitorService
 from server.services.polls import PollService
 from server.services.profiles import ProfileService
+from server.services.questions import Question as Question
+from server.services.questions import QuestionService
 from server.services.receipts import ReceiptService
 from server.services.repeats import RepeatService
 from server.services.rooms import RoomService
@@ -70,6 +72,7 @@ class Services:
     monitor: MonitorService
     polls: PollService
     profiles: ProfileService
+    questions: QuestionService
     receipts: ReceiptService
     repeats: RepeatService
     rooms: RoomService

@@ -1,12 +1,12 @@
 """Who may do what how often. The numbers are those of the tables in `docs/security.md`."""
 
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from server.caller import Caller
-from server.errors import AppError, wait_s
+from server.errors import AppError, StoreUnavailable, wait_s
 from server.limit_rules import LimitRules
 from server.metrics import Metrics
 from server.rates import Few, Limit, Rate, Run
@@ -119,13 +119,26 @@ class LimitService:
 
     async def charge_question(self, caller: Caller, mobile: str, *, captcha_passed: bool, purpose: str) -> None:
         """Charge an answer to "is this number taken?", whoever gives it, to the address that asks. AppError
-        `captcha_required` (of `purpose`) or `rate_limited`."""
-        limits = (
-            *self._question_rates,
-            Few("address_numbers", self._rules.check_numbers, _DAY, self._tagger.tag(mobile).name, soft=True),
-            self._run("address_run", self._rules.check_run, mobile),
-        )
-        await self._verdict("number.taken", self._address(caller.address), limits, captcha_passed, purpose)
+        `captcha_required` (of `purpose`), `rate_limited` or `unavailable`."""
+        (refusal,) = await self.charge_questions([(caller.address, mobile, captcha_passed)], purpose=purpose)
+        if refusal is not None:
+            raise refusal
+
+    async def charge_questions(
+        self, asked: Sequence[tuple[str, str, bool]], *, purpose: str
+    ) -> list[AppError | None]:
+        """The same for many, `(address, mobile, captcha passed)` of each: why it is refused, or None."""
+        no_captcha = not (self._captcha and purpose)
+        charges = [
+            (self._address(address), self._question_limits(mobile), passed or no_captcha)
+            for address, mobile, passed in asked
+        ]
+        verdicts = await self._store.charge_all("number.taken", charges, mode=self._mode)
+        return [self._refusal("number.taken", verdict, "rate_limited", purpose) for verdict in verdicts]
+
+    def _question_limits(self, mobile: str) -> tuple[Limit, ...]:
+        numbers = Few("address_numbers", self._rules.check_numbers, _DAY, self._tagger.tag(mobile).name, soft=True)
+        return *self._question_rates, numbers, self._run("address_run", self._rules.check_run, mobile)
 
     async def send_charges(
         self, caller: Caller, mobile: str, *, captcha_passed: bool, purpose: str
@@ -178,8 +191,8 @@ class LimitService:
     async def charge_service(self) -> Charge:
         """Charge one SMS to the minute of the whole service; AppError `sms_budget_exhausted`."""
         verdict = await self._store.charge("sms.send", _SERVICE, self._service_rates, mode=self._mode)
-        if verdict.limit is not None:
-            self._judge("sms.send", verdict.limit, verdict, "sms_budget_exhausted")
+        if refusal := self._refusal("sms.send", verdict, "sms_budget_exhausted"):
+            raise refusal
         return Charge("sms.send", _SERVICE, tuple(self._service_rates[at - 1] for at in verdict.charged))
 
     async def under_pressure(self, action: str, address: str) -> bool:
@@ -201,34 +214,27 @@ class LimitService:
         purpose: str,
         mode: str = "",
     ) -> Charge:
-        verdict = await self._verdict(action, subject, limits, captcha_passed, purpose, mode)
-        return Charge(action, subject, tuple(limits[at - 1] for at in verdict.charged))
-
-    async def _verdict(
-        self,
-        action: str,
-        subject: Tag,
-        limits: tuple[Limit, ...],
-        captcha_passed: bool,
-        purpose: str,
-        mode: str = "",
-    ) -> Verdict:
         """Where no captcha can be shown, a soft limit refuses nothing."""
         passed = captcha_passed or not (self._captcha and purpose)
         verdict = await self._store.charge(action, subject, limits, mode=mode or self._mode, captcha_passed=passed)
-        if verdict.limit is not None:
-            self._judge(
-                action, verdict.limit, verdict, "sms_limit" if action == "sms.send" else "rate_limited", purpose
-            )
-        return verdict
+        refusal = self._refusal(action, verdict, "sms_limit" if action == "sms.send" else "rate_limited", purpose)
+        if refusal is not None:
+            raise refusal
+        return Charge(action, subject, tuple(limits[at - 1] for at in verdict.charged))
 
-    def _judge(self, action: str, limit: Limit, verdict: Verdict, code: str, purpose: str = "") -> None:
-        self._metrics.refusals.labels(action, limit.dimension).inc()
+    def _refusal(
+        self, action: str, verdict: Verdict | StoreUnavailable, code: str, purpose: str = ""
+    ) -> AppError | None:
+        if isinstance(verdict, StoreUnavailable):
+            return AppError("unavailable", retry_after=1)
+        if verdict.limit is None:
+            return None
+        self._metrics.refusals.labels(action, verdict.limit.dimension).inc()
         if self._mode == "observe":
-            return
+            return None
         if verdict.outcome == "captcha":
-            raise AppError("captcha_required", purpose=purpose)
-        raise AppError(code, retry_after=wait_s(verdict.wait_ms))
+            return AppError("captcha_required", purpose=purpose)
+        return AppError(code, retry_after=wait_s(verdict.wait_ms))
 
     def _wrong_accounts(self, account: str) -> tuple[Limit, ...]:
         name, count = self._tagger.tag(f"account:{account}").name, self._rules.login_address_accounts

@@ -1,8 +1,7 @@
 """Is this number free, and who wants to hear when that changes."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from server.caller import Watcher
@@ -14,7 +13,6 @@ from server.tasks import Tasks
 
 RESYNC_S = 8
 _RESYNC_SLICE = 500
-_Asked = dict[str, list[asyncio.Future[bool | None]]]
 
 
 class MobileService:
@@ -26,7 +24,6 @@ class MobileService:
         self._mode = mode
         self._events = events
         self._tasks = Tasks(clock)
-        self._asked: _Asked = {}
         self._watchers: dict[str, set[Watcher]] = defaultdict(set)
         self._watched: dict[Watcher, str] = {}
         self._told_taken: set[str] = set()
@@ -51,18 +48,28 @@ class MobileService:
         if self._mode() == "captcha" and not captcha_passed:
             raise AppError("captcha_required", purpose="check")
 
-    async def told(self, mobile: str) -> bool | None:
-        """What may be said: as `available`, or None where nobody is told."""
-        return await self.available(mobile) if self.tells else None
+    async def told_all(self, mobiles: Sequence[str]) -> list[bool | None]:
+        """What may be said of each: True (free), False, or None if it cannot be known now or is told to nobody."""
+        if not self.tells:
+            return [None] * len(mobiles)
+        taken = await self._taken(mobiles)
+        return [None if taken is None else mobile not in taken for mobile in mobiles]
 
     async def available(self, mobile: str) -> bool | None:
-        """True, False, or None if it cannot be known now. The checks of one turn of the loop share one query."""
-        loop = asyncio.get_running_loop()
-        if not self._asked:
-            loop.call_soon(self._ask)
-        answer: asyncio.Future[bool | None] = loop.create_future()
-        self._asked.setdefault(mobile, []).append(answer)
-        return await answer
+        """True, False, or None if it cannot be known now."""
+        taken = await self._taken([mobile])
+        return None if taken is None else mobile not in taken
+
+    async def _taken(self, mobiles: Collection[str]) -> set[str] | None:
+        """Those that are; None if it is not known, which is never "free"."""
+        try:
+            taken = await self._registry.taken(mobiles)
+        except StoreUnavailable:
+            return None
+        for mobile in mobiles:
+            if mobile in self._watchers:
+                (self._told_taken.add if mobile in taken else self._told_taken.discard)(mobile)
+        return taken
 
     async def require_free(self, mobile: str) -> None:
         """AppError `mobile_taken`, or `check_unavailable` if it cannot be known."""
@@ -90,24 +97,6 @@ class MobileService:
         if not self._watchers[mobile]:
             del self._watchers[mobile]
             self._told_taken.discard(mobile)
-
-    def _ask(self) -> None:
-        asked, self._asked = self._asked, {}
-        self._tasks.start(self._answer(asked))
-
-    async def _answer(self, asked: _Asked) -> None:
-        taken: set[str] | None = None
-        try:
-            taken = await self._registry.taken(asked)
-        except StoreUnavailable:
-            pass  # None: not known. Never "free".
-        finally:
-            for mobile, answers in asked.items():
-                for answer in answers:
-                    if not answer.done():
-                        answer.set_result(None if taken is None else mobile not in taken)
-                if taken is not None and mobile in self._watchers:
-                    (self._told_taken.add if mobile in taken else self._told_taken.discard)(mobile)
 
     async def _resync(self) -> None:
         """What a lost message would have told (WS-12 in docs/security.md)."""

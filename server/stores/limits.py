@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from server.errors import StoreUnavailable
 from server.rates import Limit
 from server.stores.redis import Redis
 from server.tags import Tag
+
+Limits = tuple[Limit, ...]
 
 
 @dataclass(slots=True)
@@ -25,15 +29,26 @@ class LimitStore:
         self._redis = redis
 
     async def charge(
-        self, action: str, subject: Tag, limits: Sequence[Limit], *, mode: str, captcha_passed: bool = False
+        self, action: str, subject: Tag, limits: Limits, *, mode: str, captcha_passed: bool = False
     ) -> Verdict:
-        """Check all limits, then charge all; `mode` is enforce, observe (charge anyway) or peek (charge none). All
-        that is asked for in one turn of the loop is one call."""
-        row = (mode, captcha_passed, [limit.row for limit in limits])
-        outcome, wait_ms, index, charged = await self._redis.run_row("limit", _keys(action, subject, limits), row)
-        return Verdict(outcome, wait_ms, limits[index - 1] if index else None, charged)
+        """Check all limits, then charge all; `mode` is enforce, observe (charge anyway) or peek (charge none)."""
+        (verdict,) = await self.charge_all(action, [(subject, limits, captcha_passed)], mode=mode)
+        if isinstance(verdict, StoreUnavailable):
+            raise verdict
+        return verdict
 
-    async def refund(self, action: str, subject: Tag, limits: tuple[Limit, ...]) -> None:
+    async def charge_all(
+        self, action: str, asked: Sequence[tuple[Tag, Limits, bool]], *, mode: str
+    ) -> list[Verdict | StoreUnavailable]:
+        """The same for many: `(subject, limits, captcha passed)` of each."""
+        rows = [
+            (_keys(action, subject, limits), (mode, passed, [limit.row for limit in limits]))
+            for subject, limits, passed in asked
+        ]
+        found = await self._redis.run_rows("limit", rows)
+        return [_verdict(answer, limits) for answer, (_, limits, _) in zip(found, asked, strict=True)]
+
+    async def refund(self, action: str, subject: Tag, limits: Limits) -> None:
         """Give one charge back; of nothing, if the limits were only observed and all used up."""
         if not limits:
             return
@@ -41,6 +56,13 @@ class LimitStore:
         await self._redis.run("refund", _keys(action, subject, limits), *parts)
 
 
-def _keys(action: str, subject: Tag, limits: Sequence[Limit]) -> list[str]:
+def _keys(action: str, subject: Tag, limits: Limits) -> list[str]:
     start, end = f"limit:{{{subject.slot}}}:{action}:", f":{subject.name}"
     return [start + limit.key + end for limit in limits]
+
+
+def _verdict(answer: Any, limits: Limits) -> Verdict | StoreUnavailable:
+    if isinstance(answer, StoreUnavailable):
+        return answer
+    outcome, wait_ms, index, charged = answer
+    return Verdict(outcome, wait_ms, limits[index - 1] if index else None, charged)

@@ -1,21 +1,26 @@
 """Runs commands and Lua steps in Redis, however it is had: every call timed, every fault one exception."""
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 from redis import asyncio as aioredis
 from redis.exceptions import ResponseError
 
 from server.clock import Clock
 from server.errors import StoreTooOld, StoreUnavailable
 from server.stores.redis_batch import CALL_TIMEOUT_S as CALL_TIMEOUT_S
-from server.stores.redis_batch import Step, redis_faults
+from server.stores.redis_batch import Step, redis_faults, tag_of
 from server.stores.redis_cluster import Cluster
 from server.stores.redis_nodes import Node, Nodes, OneServer
 from server.stores.redis_url import read_address
 
 OLDEST_VERSION = (6, 2)
+MOST_ROWS = 64  # a call holds Redis for as long as it runs
+Row = tuple[list[str], Any]
 _LUA = Path(__file__).parent / "lua"
 _OF_TWO_WORDS = {"XGROUP", "XINFO"}
 
@@ -54,11 +59,37 @@ class Redis:
         values = (self._clock.offset_ms, *args)
         return await self._nodes.run(keys[0], Step(self._scripts[script], keys, values, durable=durable))
 
-    async def run_row(self, script: str, keys: list[str], row: Any) -> Any:
-        """Run a script that takes many: all that is asked of it in one turn of the loop is one call. `row` is what it
-        has to know beside `keys`, and goes as JSON."""
+    async def run_rows(self, script: str, rows: Sequence[Row]) -> list[Any]:
+        """Run a script that takes many rows, each `(keys, value)`: it gets all keys, one row's after the other's, and
+        the values as a JSON list in ARGV[2]. Answers that to each, or StoreUnavailable in its place: of a Cluster one
+        node may be away."""
         self._require_open()
-        return await self._nodes.run(keys[0], Step(self._scripts[script], keys, (self._clock.offset_ms,), row=row))
+        answers: list[Any] = [None] * len(rows)
+        groups = self._groups(rows)
+        if len(groups) == 1:
+            await self._run_group(script, rows, groups[0], answers)
+        else:
+            await asyncio.gather(*(self._run_group(script, rows, group, answers) for group in groups))
+        return answers
+
+    def _groups(self, rows: Sequence[Row]) -> list[Sequence[int]]:
+        """Which may go in one call: what is on one node for sure, and not so much that it would hold Redis."""
+        if not self._nodes.clustered:
+            return [range(at, min(at + MOST_ROWS, len(rows))) for at in range(0, len(rows), MOST_ROWS)]
+        found: dict[str, list[int]] = {}
+        for at, (keys, _) in enumerate(rows):
+            found.setdefault(tag_of(keys[0]), []).append(at)
+        return [group[at : at + MOST_ROWS] for group in found.values() for at in range(0, len(group), MOST_ROWS)]
+
+    async def _run_group(self, script: str, rows: Sequence[Row], group: Sequence[int], answers: list[Any]) -> None:
+        keys = [key for at in group for key in rows[at][0]]
+        values = (self._clock.offset_ms, orjson.dumps([rows[at][1] for at in group]))
+        try:
+            found = await self._nodes.run(keys[0], Step(self._scripts[script], keys, values, durable=False))
+        except StoreUnavailable as fault:
+            found = [fault] * len(group)
+        for at, answer in zip(group, found, strict=True):
+            answers[at] = answer
 
     async def call(self, *command: str | int | float, **reading: bool) -> Any:
         """Run one command; `reading` is for redis-py's parser of its reply."""

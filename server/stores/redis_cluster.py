@@ -23,6 +23,8 @@ _Work = Callable[[Node, bool], Awaitable[Any]]
 class Cluster:
     """Each key on the master of its slot. A node that is away takes only its own slots with it."""
 
+    clustered = True
+
     def __init__(self, address: Address, replicas: int) -> None:
         self._options = address.options
         self._seeds = address.hosts
@@ -104,7 +106,7 @@ class Cluster:
 
     def _node(self, place: _Place) -> Node:
         if place not in self._known:
-            self._known[place] = Node(self._open_pool(place, CONNECTIONS, None), self._replicas, clustered=True)
+            self._known[place] = Node(self._open_pool(place, CONNECTIONS, None), self._replicas)
         return self._known[place]
 
     def _open_pool(

@@ -9,7 +9,7 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from server.stores.redis_batch import CALL_TIMEOUT_S, FAULTS, Step, Turn, exchange, gather, unavailable
+from server.stores.redis_batch import CALL_TIMEOUT_S, FAULTS, Step, exchange, unavailable
 from server.stores.redis_url import Address
 
 # A connection carries a whole batch, so few suffice; a batch is as long as this at most.
@@ -19,6 +19,8 @@ SENTINEL_TIMEOUT_S = 0.15  # two that are silent, and there is still time to ask
 
 class Nodes(Protocol):
     """A way of having Redis: one server, or many."""
+
+    clustered: bool
 
     async def run(self, key: str, step: Step) -> Any:
         """Run a step where `key` is."""
@@ -39,8 +41,7 @@ class Nodes(Protocol):
 class Node:
     """One server. Steps that are submitted in one turn of the loop share a connection and a write."""
 
-    def __init__(self, pool: aioredis.ConnectionPool, replicas: int, *, clustered: bool = False) -> None:
-        self._clustered = clustered
+    def __init__(self, pool: aioredis.ConnectionPool, replicas: int) -> None:
         self.client = aioredis.Redis.from_pool(pool)  # which closes the pool with itself
         self.suspect = False
         self._pool = pool
@@ -89,14 +90,14 @@ class Node:
         """Whatever happens, every step is settled, and none is sent a second time."""
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                await self._exchange(gather([step for step in steps if step.open], clustered=self._clustered))
+                await self._exchange([step for step in steps if not step.done.done()])
             self.suspect = False
         except FAULTS as fault:
             self.suspect = True
             for step in steps:
                 step.settle(unavailable(fault))
 
-    async def _exchange(self, steps: list[Step | Turn]) -> None:
+    async def _exchange(self, steps: list[Step]) -> None:
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
             await exchange(connection, steps, self._replicas)
@@ -112,6 +113,8 @@ class Node:
 
 class OneServer:
     """All keys are on one server."""
+
+    clustered = False
 
     def __init__(self, address: Address, replicas: int) -> None:
         self._address = address

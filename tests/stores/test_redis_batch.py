@@ -12,8 +12,7 @@ import pytest
 
 from server.embedded import Urls
 from server.errors import StoreUnavailable
-from server.stores.redis import Redis
-from server.stores.redis_batch import MOST_TOGETHER
+from server.stores.redis import MOST_ROWS, Redis
 from server.stores.redis_nodes import LONGEST_BATCH
 from tests.helpers import FakeClock
 from tests.rigs import StandaloneRig, session
@@ -69,13 +68,15 @@ class Eavesdropper:
         writer.close()
 
 
-async def charge(redis: Redis, name: str, *, most: int = 1000, together: bool = False) -> Any:
+def row(name: str, *, most: int = 1000) -> tuple[list[str], Any]:
+    """One that leaves a trace each time it runs."""
+    return [f"limit:{{{name}}}"], ("enforce", False, [("rate", False, _HOUR_US, (most - 1) * _HOUR_US)])
+
+
+async def charge(redis: Redis, name: str) -> Any:
     """A step that leaves a trace each time it runs."""
-    rate = ("rate", False, _HOUR_US, (most - 1) * _HOUR_US)
-    keys, row = [f"limit:{{{name}}}"], ("enforce", False, [rate])
-    if together:
-        return await redis.run_row("limit", keys, row)
-    return (await redis.run("limit", keys, orjson.dumps([row]).decode()))[0]
+    keys, value = row(name)
+    return (await redis.run("limit", keys, orjson.dumps([value]).decode()))[0]
 
 
 async def charges(redis: Redis, name: str) -> int:
@@ -115,50 +116,34 @@ async def test_a_step_that_fails_does_not_harm_its_neighbours(stack_redis: Redis
     assert str(failed) == "redis: WRONGTYPE"
 
 
-async def test_steps_that_run_together_are_one_call_and_each_gets_its_own_answer(
-    standalone_rig: StandaloneRig,
-) -> None:
-    """Ten of one turn, of two limits with room for three each: it is as if they had come in a row."""
+async def test_rows_are_one_call_and_each_gets_its_own_answer(standalone_rig: StandaloneRig) -> None:
+    """Ten, of two limits with room for three each: it is as if they had come in a row."""
     async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
-        await charge(redis, "warm", together=True)
+        await charge(redis, "warm")
         between.asked.clear()
-        names = ["together:a", "together:b"] * 5
-        found = await asyncio.gather(*(charge(redis, name, most=3, together=True) for name in names))
+        found = await redis.run_rows("limit", [row(name, most=3) for name in ("rows:a", "rows:b") * 5])
         assert [outcome for outcome, *_ in found] == ["ok"] * 6 + ["refused"] * 4
         assert b"".join(between.asked).count(b"EVALSHA") == 1
-        assert [await charges(redis, name) for name in ("together:a", "together:b")] == [3, 3]
+        assert [await charges(redis, name) for name in ("rows:a", "rows:b")] == [3, 3]
 
 
-async def test_more_than_redis_should_be_held_for_are_several_calls(standalone_rig: StandaloneRig) -> None:
+async def test_more_rows_than_redis_should_be_held_for_are_several_calls(standalone_rig: StandaloneRig) -> None:
     """And none is forgotten."""
     async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
-        await charge(redis, "warm", together=True)
+        await charge(redis, "warm")
         between.asked.clear()
-        count = 2 * MOST_TOGETHER + 1
-        found = await asyncio.gather(*(charge(redis, "many", together=True) for _ in range(count)))
+        count = 2 * MOST_ROWS + 1
+        found = await redis.run_rows("limit", [row("many")] * count)
         assert [outcome for outcome, *_ in found] == ["ok"] * count
         assert b"".join(between.asked).count(b"EVALSHA") == 3
         assert await charges(redis, "many") == count
 
 
-async def test_steps_that_run_together_are_sent_as_source_to_a_redis_that_has_forgotten_them(
-    standalone_rig: StandaloneRig,
-) -> None:
-    """Each has run once."""
-    async with opened(f"redis://127.0.0.1:{standalone_rig.servers[0].port}") as redis:
-        await redis.call("SCRIPT", "FLUSH")
-        found = await asyncio.gather(*(charge(redis, "forgotten", together=True) for _ in range(5)))
-        assert [outcome for outcome, *_ in found] == ["ok"] * 5
-        assert await charges(redis, "forgotten") == 5
-
-
-async def test_a_fault_of_steps_that_run_together_is_told_to_each(standalone_rig: StandaloneRig) -> None:
-    """None waits in vain, and those that were beside them are not harmed."""
-    async with opened(f"redis://127.0.0.1:{standalone_rig.servers[0].port}") as redis:
-        await redis.call("RPUSH", "limit:{list}", "x")
-        steps = [charge(redis, name, together=name != "alone") for name in ("sound", "list", "alone")]
-        sound, bad, alone = await asyncio.gather(*steps, return_exceptions=True)
-        assert (str(sound), str(bad), alone[0]) == ("redis: WRONGTYPE", "redis: WRONGTYPE", "ok")
+async def test_a_fault_of_rows_stands_in_the_place_of_each(stack_redis: Redis) -> None:
+    """Nobody takes it for an answer."""
+    await stack_redis.call("RPUSH", "limit:{list}", "x")
+    found = await stack_redis.run_rows("limit", [row("sound"), row("list")])
+    assert [str(answer) for answer in found] == ["redis: WRONGTYPE"] * 2
 
 
 async def test_redis_6_2_that_has_become_read_only_is_left(standalone_rig: StandaloneRig) -> None:
