@@ -17,7 +17,8 @@ class Tagger:
     """HMAC-SHA256 under a key that all processes share for good, so limits outlive restarts and key rotation."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        # A copy of this is several times faster than a new one, and each new number needs one.
+        self._mac = hmac.new(key, digestmod="sha256")
         self._cached = lru_cache(maxsize=20_000)(self._make)
 
     def tag(self, subject: str) -> Tag:
@@ -27,8 +28,13 @@ class Tagger:
     def digest(self, text: str | bytes) -> str:
         """What tells one text from another and nothing else; not remembered, as it may be of a secret."""
         raw = text.encode() if isinstance(text, str) else text
-        return hmac.digest(self._key, b"digest|" + raw, "sha256").hex()
+        return self._digest(b"digest|" + raw)
 
     def _make(self, subject: str) -> Tag:
-        digest = hmac.digest(self._key, subject.encode(), "sha256").hex()
+        digest = self._digest(subject.encode())
         return Tag(slot=digest[:8], name=digest[8:40])
+
+    def _digest(self, message: bytes) -> str:
+        mac = self._mac.copy()
+        mac.update(message)
+        return mac.hexdigest()
