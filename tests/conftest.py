@@ -202,6 +202,27 @@ def logged() -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
+@pytest.fixture(params=["websockets", "tornado"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    """WEBSOCKET_PROTOCOL."""
+    return str(request.param)
+
+
+@pytest.fixture
+def wired(io_loop: IOLoop, start: Callable[..., Coroutine[Any, Any, Stack]], protocol: str) -> Stack:
+    """A service on that protocol, which counts and refuses nothing for its rate."""
+    running: Stack = io_loop.run_sync(lambda: start(WEBSOCKET_PROTOCOL=protocol, LIMITS="observe"))
+    return running
+
+
+@pytest.fixture
+def unhandled(logged: io.StringIO, io_loop: IOLoop) -> Callable[[], list[str]]:
+    """What went wrong that nobody expected: lines of the log at `error`, and what the loop was told."""
+    told: list[str] = []
+    io_loop.asyncio_loop.set_exception_handler(lambda _, context: told.append(str(context)))  # type: ignore[attr-defined]
+    return lambda: told + [line for line in logged.getvalue().splitlines() if '"level":"error"' in line]
+
+
 @pytest.fixture
 def services(stack: Stack) -> Services:
     return stack.services

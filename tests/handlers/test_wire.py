@@ -1,0 +1,176 @@
+"""The same frames however TCP brings them, and every way in which a connection ends, on both protocols."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from server.handlers.page_socket import PageSocket
+from tests.conftest import Stack
+from tests.helpers import MOBILE
+from tests.wire import PING, Wire, asking, assert_served, closing, forgotten, frame, pieces
+
+pytestmark = pytest.mark.gen_test(timeout=30)
+
+ASK = frame(asking("a"))
+MANY = 300
+BROKEN_OFF = [b"", ASK, ASK[:1], ASK[:9], frame(b"ab", final=False), frame(b"x", PING)]
+FIRST = [
+    pytest.param(ASK, ["pong a"], id="a message"),
+    pytest.param(ASK + frame(b"x", PING), ["pong a", "PONG x"], id="two frames"),
+    pytest.param(pieces(asking("a"), 5), ["pong a"], id="a message in fragments"),
+    pytest.param(ASK + closing(1000), ["pong a", "close 1000"], id="all there is to say"),
+    pytest.param(frame(b"x", 3), None, id="a broken frame"),
+    pytest.param(ASK * MANY, ["pong a"] * MANY, id="many frames"),
+    pytest.param(frame(asking("a").ljust(4000)) * 50, ["pong a"] * 50, id="200 KB"),
+]
+
+
+def only_socket(stack: Stack) -> PageSocket:
+    """The server's side of the one page that is open."""
+    (socket,) = stack.sockets
+    return socket
+
+
+# How bytes come
+
+
+@pytest.mark.parametrize("behind, heard", FIRST)
+async def test_what_comes_with_the_handshake_is_not_lost(
+    wired: Stack, behind: bytes, heard: list[str] | None
+) -> None:
+    """A client need not wait for the answer to its handshake before it goes on in the same segment."""
+    async with Wire.open(wired.port, behind=behind) as wire:
+        if heard is None:
+            assert await wire.next() in ("close 1002", "cut")
+        else:
+            assert [await wire.next() for _ in heard] == heard
+    await forgotten(wired)
+
+
+@pytest.mark.parametrize("cut", range(1, len(ASK)))
+async def test_a_frame_may_be_cut_by_the_handshake(wired: Stack, cut: int) -> None:
+    """Its beginning comes with the request, its end after our answer."""
+    async with Wire.open(wired.port, behind=ASK[:cut]) as wire:
+        await wire.send(ASK[cut:])
+        assert await wire.next() == "pong a"
+
+
+async def test_many_frames_in_one_segment_are_answered_in_order(wired: Stack) -> None:
+    """Each once."""
+    async with Wire.open(wired.port) as wire:
+        await wire.send(b"".join(frame(asking(str(n))) for n in range(MANY)))
+        assert [await wire.next() for _ in range(MANY)] == [f"pong {n}" for n in range(MANY)]
+
+
+async def test_one_byte_in_each_segment(wired: Stack) -> None:
+    """Nothing is lost and nothing comes twice."""
+    stream = pieces(asking("a"), 5, 9) + frame(b"x", PING) + frame(asking("b").ljust(300)) + closing(1000)
+    async with Wire.open(wired.port) as wire:
+        await wire.send(*(bytes([byte]) for byte in stream))
+        assert await wire.all_until() == ["pong a", "PONG x", "pong b", "close 1000"]
+
+
+# How it ends
+
+
+async def test_the_handler_hears_how_the_page_left(wired: Stack, unhandled: Callable[[], list[str]]) -> None:
+    """Code and reason of its close frame; none where it said none, or left without a word."""
+    for said, code, reason in (
+        (closing(1001, "tschüß".encode()), 1001, "tschüß"),
+        (closing(4000), 4000, None),
+        (frame(b"", 8), None, None),
+    ):
+        async with Wire.open(wired.port) as wire:
+            await wire.send(ASK)
+            assert await wire.next() == "pong a"
+            socket = only_socket(wired)
+            await wire.send(said)
+            await wire.all_until()
+            await forgotten(wired)
+        assert (socket.close_code, socket.close_reason or None) == (code, reason)
+    assert unhandled() == []
+
+
+@pytest.mark.parametrize(
+    "before", [b"", ASK, ASK[:1], ASK[:9], frame(b"ab", final=False), frame(b"x", PING)], ids=repr
+)
+async def test_a_half_closed_connection_ends(wired: Stack, unhandled: Callable[[], list[str]], before: bytes) -> None:
+    """Who says nothing more is no page: it is let go, wherever its stream broke off."""
+    neighbour = await wired.page()
+    its_socket = only_socket(wired)
+    async with Wire.open(wired.port) as wire:
+        await wire.send(before)
+        wire.half_close()
+        await wire.all_until()
+        await forgotten(wired, its_socket)
+    await assert_served(neighbour)
+    assert unhandled() == []
+
+
+@pytest.mark.parametrize("before", [b"", ASK, ASK[:9], frame(b"ab", final=False), ASK * MANY, closing(1000)], ids=len)
+async def test_a_reset_is_the_end_too(wired: Stack, unhandled: Callable[[], list[str]], before: bytes) -> None:
+    """`on_close` is called, the place is free again, and no answer that nobody reads is an error."""
+    neighbour = await wired.page()
+    its_socket = only_socket(wired)
+    async with Wire.open(wired.port) as wire:
+        await wire.send(ASK)
+        assert await wire.next() == "pong a"
+        (socket,) = wired.sockets - {its_socket}
+        await wire.send(before)
+        wire.reset()
+        await forgotten(wired, its_socket)
+    assert socket._gone
+    await assert_served(neighbour)
+    assert unhandled() == []
+
+
+async def test_a_page_that_leaves_while_it_is_being_answered(
+    wired: Stack, unhandled: Callable[[], list[str]]
+) -> None:
+    """By a reset, by a close, by silence: its answer goes nowhere and harms nobody."""
+    waiting, gate = asyncio.Event(), asyncio.Event()
+    real = wired.dispatcher.run
+
+    async def slow(*args: object) -> object:
+        waiting.set()
+        await gate.wait()
+        return await real(*args)  # type: ignore[arg-type]
+
+    for leave in (Wire.reset, Wire.half_close, lambda wire: wire._writer.write(closing(1000))):
+        waiting.clear(), gate.clear()
+        wired.dispatcher.run = slow  # type: ignore[method-assign, assignment]
+        async with Wire.open(wired.port) as wire:
+            await wire.send(frame(b'{"type":"mobile.check","id":1,"data":{"mobile":"%b"}}' % MOBILE.encode()))
+            await waiting.wait()
+            wired.dispatcher.run = real  # type: ignore[method-assign]
+            leave(wire)
+            await asyncio.sleep(0)
+            gate.set()
+            await forgotten(wired)
+    assert not wired.services.mobiles._watched
+    assert unhandled() == []
+
+
+async def test_the_server_says_goodbye_and_waits_for_the_answer(wired: Stack) -> None:
+    """1001; what the page says before its own close frame is not heard any more."""
+    async with Wire.open(wired.port) as wire:
+        await wire.send(ASK)
+        assert await wire.next() == "pong a"
+        wired.sockets.close_all()
+        assert await wire.next() == "close 1001"
+        await wire.send(ASK + closing(1001))
+        assert await wire.next() == "cut"
+    await forgotten(wired)
+
+
+async def test_a_page_that_does_not_say_goodbye_is_cut_off(wired: Stack, unhandled: Callable[[], list[str]]) -> None:
+    """Some seconds are enough for an answer to our close frame."""
+    async with Wire.open(wired.port) as wire:
+        await wire.send(ASK)
+        assert await wire.next() == "pong a"
+        wired.sockets.close_all()
+        assert await wire.all_until() == ["close 1001"]
+        assert await wire.next() == "cut"
+        await forgotten(wired)
+    assert unhandled() == []
