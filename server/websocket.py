@@ -97,9 +97,10 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
             self._take_in(data)
 
     def eof_received(self) -> None:
-        """A page that sends no more is gone; the transport then closes itself."""
+        """A page that sends no more is gone; the transport then closes itself, once what is unsent has been read."""
         self._frames.receive_eof()
         self._finish()
+        self._linger()
 
     def connection_lost(self, fault: Exception | None) -> None:
         self._frames.receive_eof()
@@ -244,7 +245,12 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
                 self._transport.write(data)
             elif not self._transport.is_closing():
                 self._transport.write_eof()
-        if self._frames.close_expected() and not self._lingering:
+        if self._frames.close_expected():
+            self._linger()
+
+    def _linger(self) -> None:
+        """The page has a moment to read our last words."""
+        if not self._lingering:
             self._lingering = True
             self._set_timer(self._loop.call_later(LINGER_S, self.abort))
 
@@ -335,5 +341,7 @@ async def _leave(stream: IOStream) -> bytes:
     """Let Tornado's stream go of its socket; what it has already read. StreamClosedError if the client left."""
     reading = asyncio.ensure_future(stream.read_bytes(_PIPELINED_MAX, partial=True))
     unread = await reading if reading.done() else b""
+    if stream.closed():  # it left while we read
+        raise StreamClosedError
     stream.io_loop.remove_handler(stream.fileno())
     return unread

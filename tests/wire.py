@@ -105,6 +105,10 @@ class Wire:
         """Say that nothing more will come, and go on reading."""
         self._writer.write_eof()
 
+    def deafen(self) -> None:
+        """Read nothing any more."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
     def reset(self) -> None:
         """Vanish without a word."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

