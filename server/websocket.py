@@ -23,7 +23,8 @@ WAITING_MAX = 16
 UNSENT_HIGH_BYTES = 32 * 1024
 LINGER_S = 5
 _PIPELINED_MAX = 1024 * 1024
-_INVALID_DATA, _NO_STATUS = 1007, 1005
+_INVALID_DATA, _TOO_BIG, _NO_STATUS = 1007, 1009, 1005
+_CONTROL_MAX = 125  # a ping must find room beside a message that is nearly full
 _log = logging.getLogger("server.websocket.wire")
 _log.setLevel(logging.WARNING)  # that a connection has closed is no news
 
@@ -41,7 +42,8 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
         super().__init__(handler)
         self._handler = handler
         self._unsent_max = unsent_max_bytes
-        self._frames = Protocol(SERVER, max_size=handler.max_message_size, logger=_log)
+        self._message_max = handler.max_message_size
+        self._frames = Protocol(SERVER, max_size=self._message_max + _CONTROL_MAX, logger=_log)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._unread = bytearray()
@@ -148,11 +150,17 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
             try:
                 self._take_data(frame)
             except UnicodeDecodeError:
-                self._frames.fail(_INVALID_DATA, "not UTF-8")
-                self._finish()
+                self._refuse(_INVALID_DATA, "not UTF-8")
+
+    def _refuse(self, code: int, reason: str) -> None:
+        self._frames.fail(code, reason)
+        self._finish()
 
     def _take_data(self, frame: Frame) -> None:
         """A message, or a part of one; UnicodeDecodeError as soon as it is no text."""
+        if len(frame.data) + (self._fragments.size if self._fragments else 0) > self._message_max:
+            self._refuse(_TOO_BIG, "message too big")
+            return
         message: str | bytes | None
         if frame.fin and frame.opcode is not Opcode.CONT:
             message = str(frame.data, "utf-8") if frame.opcode is Opcode.TEXT else bytes(frame.data)
@@ -322,9 +330,11 @@ class _Fragments:
     def __init__(self, text: bool) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")() if text else None
         self._parts: list[Any] = []
+        self.size = 0
 
     def add(self, data: bytes, last: bool) -> str | bytes | None:
         """The whole message, if this was its last part; UnicodeDecodeError."""
+        self.size += len(data)
         self._parts.append(self._decoder.decode(data, last) if self._decoder else data)
         if not last:
             return None

@@ -142,7 +142,7 @@ LENGTHS = [
 SIZES = [
     row("one over", frame(padded(LIMIT + 1)), heard="close 1009"),
     row("64 KiB", frame(padded(1 << 16)), heard="close 1009"),
-    row("one over, told and not sent", frame(length=LIMIT + 1), heard="close 1009"),
+    row("over, told and not sent", frame(length=LIMIT + 126), heard="close 1009"),
     row("a gigabyte, told and not sent", frame(length=1 << 30), heard="close 1009"),
     row("at the limit in fragments", pieces(padded(LIMIT), 1, 2000), heard="pong a"),
     row("one over in fragments", pieces(padded(LIMIT + 1), 1, 2000), heard="close 1009"),
