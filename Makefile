@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --requir
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types bench chaos lock admin verify-audit clean
+.PHONY: help run test lint types bench soak chaos fuzz lock admin verify-audit clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,8 +28,14 @@ types: $(VENV)/.test ## check types
 bench: $(VENV)/.test $(VENV)/.embedded static/vendor/.stamp ## measure
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+soak: $(VENV)/.test $(VENV)/.embedded ## one server for an hour: is it flat? ARGS="--minutes 60 --pages 2000 --checks 200"
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
 chaos: $(VENV)/.test $(VENV)/.embedded-tested ## kill servers and vendors, count SMS; ARGS="kills --rounds 300"
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: $(VENV)/.test $(VENV)/.embedded-tested ## a million broken websocket frames; ARGS="--frames 10000 --seed 7"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 UV ?= uv
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

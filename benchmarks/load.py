@@ -183,7 +183,7 @@ async def connect(kind: type[Client], port: int, count: int, messages: Sequence[
     turn = asyncio.Semaphore(OPEN_AT_ONCE)
 
     async def one() -> Client:
-        hello = socket_hello(port) if kind is SocketClient else b""
+        hello = socket_hello(port) if issubclass(kind, SocketClient) else b""
         async with turn:
             _, client = await loop.create_connection(lambda: kind(hello, messages, right), "127.0.0.1", port)
             await client.opened

@@ -37,6 +37,13 @@ class Server:
         """Resident memory of this process, without its stores."""
         return int(subprocess.check_output(["ps", "-o", "rss=", "-p", str(self.pid)]))
 
+    def descriptors(self) -> int:
+        """Files and sockets that this process has open; 0 where there is no /proc."""
+        try:
+            return len([*Path(f"/proc/{self.pid}/fd").iterdir()])
+        except OSError:
+            return 0
+
 
 def cores() -> tuple[set[int], set[int]]:
     """Where the server runs and where all else does; both empty where a process cannot be put on a core."""

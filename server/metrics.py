@@ -124,6 +124,12 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
             registry=self.registry,
         )
+        self.tasks = Gauge(
+            "haoma_loop_tasks",
+            "Tasks of the event loop, counted when /metrics was asked for",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
         self.steps = Histogram(
             "haoma_sms_step_seconds",
             "Time from the click to a step of its SMS: accepted, delivered, or verified by its code",

@@ -1,5 +1,7 @@
 """/healthz, /readyz, /metrics and the public keys. Probes know us by address, so any Host will do."""
 
+import asyncio
+
 from server.handlers.base import HttpHandler
 
 
@@ -37,6 +39,7 @@ class MetricsHandler(HttpHandler):
     checks_host = False
 
     async def get(self) -> None:
+        self.services.metrics.tasks.set(len(asyncio.all_tasks()))
         self.set_header("Content-Type", "text/plain; version=1.0.0; charset=utf-8")
         self.finish(self.services.metrics.exposition())
 
