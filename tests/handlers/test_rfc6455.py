@@ -176,7 +176,6 @@ UTF_8 = [
     no_text("a message ends within a character", frame(b"\xe2\x82")),
     no_text("so does one in fragments", pieces(b"ab\xe2\x82", 1, 3)),
     no_text("bad across fragments", pieces(b"\xe2\x82\x41", 1)),
-    no_text("judged as it comes, before its frame's successor", frame(b"\xff", final=False), frame(ASK)),
     row("bytes in a ping are no text", frame(b"\x41", PING), frame(b"\xff\xfe", PONG), heard="PONG A"),
     row("a good reason", closing(1000, "bis später".encode()), heard="close 1000"),
     no_text("a bad reason", closing(1000, b"\xff")),
