@@ -109,6 +109,10 @@ class Wire:
         """Read nothing any more."""
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]
 
+    def leave(self) -> None:
+        """Say goodbye, as a browser does."""
+        self._writer.write(closing(1000))
+
     def reset(self) -> None:
         """Vanish without a word."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
