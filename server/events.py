@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from server.clock import Clock
 from server.errors import StoreUnavailable
 from server.logs import get_log
+from server.slices import Pace
 from server.stores.redis import CALL_TIMEOUT_S, Redis
 from server.tasks import Tasks
 
@@ -147,12 +148,13 @@ class EventBus:
 
     async def _read(self) -> None:
         assert self._pubsub is not None
-        heard_at = self._clock.monotonic()
+        heard_at, pace = self._clock.monotonic(), Pace()
         while True:
             message = await self._pubsub.get_message(timeout=_PING_S)
             if message is not None:
                 heard_at = self._clock.monotonic()
                 self._sort(message)
+                await pace.rest()  # What has arrived already is read without waiting.
             elif self._clock.monotonic() - heard_at > 2 * _PING_S:
                 raise ConnectionError("silent")
             else:

@@ -152,7 +152,7 @@ async def _drain(server: HTTPServer, dispatcher: Dispatcher, pages: OpenSockets)
     dispatcher.services.health.draining = True
     server.stop()
     dispatcher.services.polls.end()
-    pages.announce_end()
+    await pages.announce_end()
     dispatcher.services.monitor.end()
     try:
         async with asyncio.timeout(DRAIN_S):
@@ -160,7 +160,7 @@ async def _drain(server: HTTPServer, dispatcher: Dispatcher, pages: OpenSockets)
             # What is no operation, and whoever was let in a moment ago, is answered too.
             await asyncio.sleep(LINGER_S)
             await dispatcher.idle()
-            pages.close_all()
+            await pages.close_all()
             await server.close_all_connections()
     except TimeoutError:
         _log.warning("drain.cut_short", after_s=DRAIN_S)

@@ -27,6 +27,7 @@ LEAVES = {
     "rates",
     "roles",
     "signing",
+    "slices",
     "strict_json",
     "tags",
 }
@@ -56,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "channels": {"schemas"},
     "apidoc": {"channels", "errors", "i18n", "operation", "operations", "schemas"},
     "handlers": {"caller", "edge", "errors", "i18n", "logs", "operation", "operations", "rates", "strict_json"}
-    | {"apidoc", "channels"},
+    | {"apidoc", "channels", "slices"},
     "app": {"apidoc", "edge", "handlers", "logs", "operations", "password_rule", "settings"},
     "workers": {"clock", "logs", "tasks"},
     "main": {
@@ -87,7 +88,7 @@ BESIDES: dict[str, set[str]] = {
     "handlers.admin_socket": {"schemas.envelope"},
     "handlers.inbox": {"schemas.envelope", "schemas.sandbox", "services", "services.inbox", "services.sandbox"}
     | {"sms.faults"},
-    "handlers.page_socket": {"schemas.envelope"},
+    "handlers.push_frames": {"schemas.envelope"},
     "handlers.api": {"services.sessions"},
     "handlers.base": {"websocket"},
 }

@@ -12,35 +12,47 @@ from server.edge import Edge
 from server.errors import AppError
 from server.handlers.base import SocketHandler
 from server.handlers.frames import FrameId, Request, answer_request, read_frame, refusal_frame
+from server.handlers.push_frames import PushFrames
 from server.i18n import localised
 from server.operation import Reply
 from server.operations import OPERATIONS, Dispatcher
 from server.rates import SOCKET_CHECKS, SOCKET_FLOOD, SOCKET_MESSAGES, LocalRate
 from server.schemas.envelope import frame
+from server.slices import Pace, Rounds, sliced
 
 FIRST_MESSAGE_S = 10
 IDLE_S = 600
 # What is being answered when the session ends may be answered, but not for long.
 LAST_ANSWER_S = 1
+BACK_AFTER_S = range(1, 11)
 SOCKETS_MAX = 10_000
 
 
 class OpenSockets(set["PageSocket"]):
     """The pages open in this process."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames = PushFrames(PAGE.pushes)
+        self._rounds = Rounds()
+
     def broadcast(self, kind: str, what: str) -> None:
-        """Tell all of them how a store is."""
-        for socket in [*self]:
-            socket.push(kind, {"what": what})
+        """Tell all of them how a store is. A page that opens while they are told asks by itself."""
+        data = {"what": what}
+        self._rounds.begin(what, self, lambda socket: socket.push(kind, data))
 
-    def announce_end(self) -> None:
-        """Ask everybody to come back, at different moments."""
-        for socket in [*self]:
-            socket.push("server.closing", {"retry_after": random.randint(1, 10)})  # noqa: S311 (jitter)
+    async def announce_end(self) -> None:
+        """Ask everybody to come back, the same number of pages in each second."""
+        sockets, pace = [*self], Pace()
+        for first, retry_after in enumerate(random.sample(BACK_AFTER_S, len(BACK_AFTER_S))):
+            data = {"retry_after": retry_after}
+            for socket in sockets[first :: len(BACK_AFTER_S)]:
+                socket.push("server.closing", data)
+                await pace.rest()
 
-    def close_all(self) -> None:
+    async def close_all(self) -> None:
         """Send everybody away."""
-        for socket in [*self]:
+        async for socket in sliced(self):
             socket.close(1001, "going away")
 
 
@@ -90,6 +102,8 @@ class PageSocket(SocketHandler):
             self.push("degraded", {"what": store})
         if self._caller.session:
             self._bind(self._caller.session)
+        if self.services.health.draining:  # All others have been told, or are being told.
+            self.push("server.closing", {"retry_after": BACK_AFTER_S[0]})
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         """Exactly one answer to each message, one after the other; nothing that happens here closes the socket."""
@@ -184,8 +198,7 @@ class PageSocket(SocketHandler):
 
     def push(self, kind: str, data: dict[str, Any]) -> None:
         """Send what nobody asked for."""
-        shown = PAGE.pushes[kind].schema.dump(data)
-        self.send_frame(frame(kind, None, localised(shown, self._caller.locale)))
+        self.send_frame(self._sockets.frames.encode(kind, data, self._caller.locale))
 
     def on_close(self) -> None:
         self._gone = True

@@ -11,6 +11,7 @@ from server.clock import Clock
 from server.errors import StoreUnavailable
 from server.events import EventBus, topics
 from server.services.codes import CodeService
+from server.slices import Rounds, parts
 from server.tasks import Tasks
 
 RESYNC_S = 8
@@ -37,6 +38,11 @@ class _Watch:
         """What the event bus calls."""
         self._on_change()
 
+    def tell(self, watcher: Watcher, kind: str, data: dict[str, Any]) -> None:
+        """Push to it, unless it has ceased to watch."""
+        if watcher in self.watchers:
+            watcher.push(kind, data)
+
 
 class CountdownService:
     """Reads a state once per change and process, and pushes it and the ticks to every page that watches."""
@@ -48,10 +54,11 @@ class CountdownService:
         self._watches: dict[str, _Watch] = {}
         self._watched: dict[Watcher, list[str]] = defaultdict(list)
         self._stale: set[str] = set()
+        self._rounds = Rounds()
 
     async def start(self) -> None:
         """Begin to look after watched transactions by ourselves, in case a message gets lost."""
-        self._events.on_gap(self._refresh_all)
+        self._events.on_gap(lambda: self._tasks.start(self._resync()))
         self._tasks.keep("countdowns.resync", self._resync, every_s=RESYNC_S)
 
     async def aclose(self) -> None:
@@ -133,7 +140,8 @@ class CountdownService:
             return
         if watch.timer:
             watch.timer.cancel()
-        for watcher in watch.watchers:
+        watchers, watch.watchers = watch.watchers, set()
+        for watcher in watchers:
             watcher.forgotten(transaction)
         if watch.subscribed:
             await self._events.unsubscribe(topics.sms(transaction), watch.listener)
@@ -144,13 +152,9 @@ class CountdownService:
             self._stale.add(transaction)
             self._tasks.start(self._refresh(transaction))
 
-    def _refresh_all(self) -> None:
-        for transaction in self._watches:
-            self._refresh_soon(transaction)
-
     async def _resync(self) -> None:
-        for transaction in [*self._watches]:
-            await self._refresh(transaction)
+        for some in parts(self._watches):
+            await asyncio.gather(*map(self._refresh, some))
 
     async def _refresh(self, transaction: str) -> None:
         self._stale.discard(transaction)
@@ -178,7 +182,7 @@ class CountdownService:
         watch.state = state
         others = watch.watchers - {told}
         if first or moved or state["seq"] > old["seq"]:
-            self._push(others, "sms.state", state)
+            self._push(watch, others, "sms.state", state)
         if self._watches.get(transaction) is not watch:
             return
         deadline = self._loop_time() + state["resend_at"] - state["server_now"]
@@ -214,7 +218,7 @@ class CountdownService:
             "resend_at": resend_at,
             "server_now": round(resend_at - left, 3),
         }
-        self._push(watchers, "countdown.tick", tick)
+        self._push(watch, watchers, "countdown.tick", tick)
 
     def _remaining(self, watch: _Watch) -> int:
         return max(0, math.ceil(watch.deadline - self._loop_time() - _SLACK_S))
@@ -222,9 +226,8 @@ class CountdownService:
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def _push(self, watchers: Iterable[Watcher], kind: str, data: dict[str, Any]) -> None:
-        for watcher in [*watchers]:
-            watcher.push(kind, data)
+    def _push(self, watch: _Watch, watchers: Iterable[Watcher], kind: str, data: dict[str, Any]) -> None:
+        self._rounds.begin((watch, kind), watchers, lambda watcher: watch.tell(watcher, kind, data))
 
 
 def _moved(new: dict[str, Any], old: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,13 +11,13 @@ from server.clock import Clock
 from server.errors import AppError, StoreUnavailable
 from server.events import EventBus, topics
 from server.services.access_tokens import ACCESS_LIFE_S, LEEWAY_S
+from server.slices import parts
 from server.stores.sessions import SessionStore
 from server.tasks import Tasks
 
 # A reading request believes an answer of Redis for so long; with the way there it stays under a second (TOK-6).
 FRESH_S = 0.8
 SWEEP_S = 8
-_SLICE = 500
 # After so long no token of an ended session is good by itself.
 _REMEMBERED_S = ACCESS_LIFE_S + 2 * LEEWAY_S
 
@@ -124,10 +125,10 @@ class SessionGuard:
         self._lived = {sid: at for sid, at in self._lived.items() if now - at < FRESH_S}
         self._ended = {sid: end for sid, end in self._ended.items() if now - end.at < _REMEMBERED_S}
         bound = {who.sid: who.user for who in self._bound.values()}
-        for start in range(0, len(bound), _SLICE):
-            await self._look_at([*bound.items()][start : start + _SLICE])
+        for some in parts(bound.items()):
+            await self._look_at(some)
 
-    async def _look_at(self, some: list[tuple[str, str]]) -> None:
+    async def _look_at(self, some: Sequence[tuple[str, str]]) -> None:
         try:
             versions = await asyncio.gather(*(self._store.version(user, sid) for sid, user in some))
         except StoreUnavailable:

@@ -8,6 +8,7 @@ from server.caller import Watcher
 from server.clock import Clock
 from server.errors import AppError, StoreUnavailable
 from server.events import START_PATIENCE_S, EventBus, topics
+from server.slices import Rounds, sliced
 from server.stores.registry import RegistryStore
 from server.tasks import Tasks
 
@@ -27,6 +28,7 @@ class MobileService:
         self._watchers: dict[str, set[Watcher]] = defaultdict(set)
         self._watched: dict[Watcher, str] = {}
         self._told_taken: set[str] = set()
+        self._rounds = Rounds()
 
     async def start(self) -> None:
         """Begin to listen for numbers taken and freed elsewhere."""
@@ -107,7 +109,7 @@ class MobileService:
                 taken = await self._registry.taken(some)
             except StoreUnavailable:
                 return
-            for mobile in some:
+            async for mobile in sliced(some):
                 if (mobile in taken) != (mobile in self._told_taken):
                     self._tell("mobile.taken" if mobile in taken else "mobile.freed", mobile)
 
@@ -124,5 +126,11 @@ class MobileService:
             self._told_taken.add(mobile)
         else:
             self._told_taken.discard(mobile)
-        for watcher in [*watchers]:
-            watcher.push(kind, {"mobile": mobile})
+        data = {"mobile": mobile}
+        self._rounds.begin(mobile, watchers, lambda watcher: self._push(watcher, kind, data))
+
+    def _push(self, watcher: Watcher, kind: str, data: dict[str, Any]) -> None:
+        """Unless it watches another number by now, or an answer has told it otherwise meanwhile."""
+        mobile = data["mobile"]
+        if self._watched.get(watcher) == mobile and (mobile in self._told_taken) == (kind == "mobile.taken"):
+            watcher.push(kind, data)

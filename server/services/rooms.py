@@ -1,5 +1,6 @@
 """So many websockets of one address, and so many that speak for one session, over all processes."""
 
+import asyncio
 import secrets
 from collections import defaultdict
 
@@ -8,6 +9,7 @@ from server.errors import AppError, StoreUnavailable
 from server.limit_rules import LimitRules
 from server.metrics import Metrics
 from server.services.limits import HARD_FACTOR, address_group
+from server.slices import parts, sliced
 from server.stores.rooms import RoomStore
 from server.tags import Tag, Tagger
 from server.tasks import Tasks
@@ -75,8 +77,8 @@ class RoomService:
 
     async def _renew(self) -> None:
         rooms: dict[Tag, list[str]] = defaultdict(list)
-        for places in self._taken.values():
+        async for places in sliced(self._taken.values()):
             for room, name in places:
                 rooms[room].append(name)
-        for room, names in rooms.items():
-            await self._store.stay(room, names)
+        for some in parts(rooms.items()):
+            await asyncio.gather(*(self._store.stay(room, names) for room, names in some))

@@ -638,16 +638,24 @@ async def test_ws_4_one_page_does_not_use_up_anothers_rate(stack: Stack) -> None
 async def test_ws_14_the_end_is_announced_and_then_comes(stack: Stack) -> None:
     """`server.closing` with a moment to come back at, then 1001, for every page."""
     pages = [await stack.page() for _ in range(3)]
-    stack.sockets.announce_end()
+    await stack.sockets.announce_end()
     for page in pages:
         event = await page.next_event("server.closing")
         assert event["id"] is None
         assert 1 <= event["data"]["retry_after"] <= 10
         await assert_usable(page)
-    stack.sockets.close_all()
+    await stack.sockets.close_all()
     for page in pages:
         assert (await page.closed)[0] == 1001
     await nobody_is_left(stack)
+
+
+async def test_ws_14_a_page_that_opens_while_all_are_told_hears_it_too(stack: Stack) -> None:
+    """It was let in before the end, and opened when the others had been told."""
+    stack.services.health.draining = True
+    page = await stack.page()
+    assert (await page.next_event("server.closing"))["data"]["retry_after"] >= 1
+    await assert_usable(page)
 
 
 async def test_st_1_pages_hear_that_a_store_went_and_came_back(stack: Stack) -> None:

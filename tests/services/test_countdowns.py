@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server import slices
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PASSWORD
 
@@ -103,6 +104,51 @@ async def test_a_page_that_left_is_not_watched_for(stack: Stack) -> None:
     async with asyncio.timeout(5):
         while stack.services.countdowns._watches or stack.services.mobiles._watchers or stack.sockets:
             await asyncio.sleep(0)
+
+
+async def test_what_is_on_its_way_does_not_reach_a_page_that_watches_no_more(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many pages are told in slices; one that asked about another number meanwhile hears only of that."""
+    monkeypatch.setattr(slices, "SLICE_S", 0)
+    mobiles, heard = stack.services.mobiles, []
+
+    class Watcher:
+        """Half of them leave as soon as the first is told."""
+
+        def push(self, kind: str, data: dict[str, Any]) -> None:
+            heard.append((self, kind))
+            for watcher in leaving:
+                mobiles.unwatch(watcher)  # type: ignore[arg-type]
+                mobiles.watch(watcher, "15400000009")  # type: ignore[arg-type]
+
+    staying, leaving = [Watcher() for _ in range(9)], [Watcher() for _ in range(9)]
+    for watcher in [staying[0], *leaving, *staying[1:]]:
+        mobiles.watch(watcher, MOBILE)  # type: ignore[arg-type]
+    mobiles._on_change("", {"kind": "mobile.taken", "mobile": MOBILE})
+    async with asyncio.timeout(5):
+        while {watcher for watcher, _ in heard} < {*staying}:
+            await asyncio.sleep(0)
+    assert sum(watcher in leaving for watcher, _ in heard) <= 1, "only one that was told before it left"
+
+
+async def test_a_number_that_is_free_again_before_all_were_told_is_not_told_as_taken(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latest wins: each page hears last what is true."""
+    monkeypatch.setattr(slices, "SLICE_S", 0)
+    pages = [await stack.page() for _ in range(6)]
+    for page in pages:
+        await page.ask("mobile.check", mobile=MOBILE)
+    for kind in ("mobile.taken", "mobile.freed"):
+        stack.services.mobiles._on_change("", {"kind": kind, "mobile": MOBILE})
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    for page in pages:
+        await page.next_event("mobile.freed")
+        assert (await page.ask("ping"))["type"] == "pong"
+        assert page.unasked[-1]["type"] == "mobile.freed"
+    assert sum(event["type"] == "mobile.taken" for page in pages for event in page.unasked) < len(pages)
 
 
 async def test_a_lost_message_is_mended_by_looking(stack: Stack) -> None:
