@@ -127,9 +127,33 @@ async def test_what_is_on_its_way_does_not_reach_a_page_that_watches_no_more(
         mobiles.watch(watcher, MOBILE)  # type: ignore[arg-type]
     mobiles._on_change("", {"kind": "mobile.taken", "mobile": MOBILE})
     async with asyncio.timeout(5):
-        while {watcher for watcher, _ in heard} < {*staying}:
+        while not {*staying} <= {watcher for watcher, _ in heard}:
             await asyncio.sleep(0)
     assert sum(watcher in leaving for watcher, _ in heard) <= 1, "only one that was told before it left"
+
+
+async def test_news_that_an_answer_has_overtaken_are_told_no_further(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While all are told that a number is taken, the store says to one that it is free again."""
+    monkeypatch.setattr(slices, "SLICE_S", 0)
+    mobiles, heard = stack.services.mobiles, []
+
+    class Watcher:
+        """The first that hears it asks, and is answered."""
+
+        def push(self, kind: str, data: dict[str, Any]) -> None:
+            heard.append(kind)
+            mobiles._told_taken.discard(MOBILE)
+
+    for _ in range(9):
+        mobiles.watch(Watcher(), MOBILE)  # type: ignore[arg-type]
+    for kind in ("mobile.taken", "mobile.freed"):
+        mobiles._on_change("", {"kind": kind, "mobile": MOBILE})
+        async with asyncio.timeout(5):
+            while mobiles._rounds._going:
+                await asyncio.sleep(0)
+    assert heard == ["mobile.taken"] + 9 * ["mobile.freed"]
 
 
 async def test_a_number_that_is_free_again_before_all_were_told_is_not_told_as_taken(
