@@ -50,7 +50,7 @@ class Rounds:
 
     def begin(self, subject: Hashable, pages: Iterable[Item], tell: Callable[[Item], object]) -> None:
         """`tell` each of those that are in `pages` now, from the next turn of the loop on; `tell` must not raise."""
-        self._under_way.pop(subject, None)
+        # In the place of what it overtakes: who is told often is not put off each time.
         self._under_way[subject] = map(tell, [*pages])
         if not self._going:
             self._going = True

@@ -148,6 +148,18 @@ async def test_what_is_begun_while_a_page_is_told_replaces_that_round_too() -> N
     assert heard[-2:] == ["new a", "new b"]
 
 
+@pytest.mark.usefixtures("slices_of_one")
+async def test_who_is_told_often_is_not_put_off_each_time() -> None:
+    """What is begun anew takes the place in line of what it overtakes."""
+    heard: list[str] = []
+    rounds = Rounds()
+    for name in ("a", "b", "c"):
+        rounds.begin(name, [f"old {name}"], heard.append)
+    rounds.begin("a", ["new a"], heard.append)
+    await _all_told(heard, 3)
+    assert heard == ["new a", "old b", "old c"]
+
+
 async def test_a_slice_ends_by_time_and_not_by_count() -> None:
     """Few are told in one turn, without a pause that nobody needs."""
     heard: list[Any] = []

@@ -197,37 +197,38 @@ class CountdownService:
         if watch.timer:
             watch.timer.cancel()
         watch.deadline = deadline
-        self._wind(watch)
+        self._wind(watch, _whole_seconds(deadline - self._loop_time()))
 
-    def _wind(self, watch: _Watch) -> None:
+    def _wind(self, watch: _Watch, remaining: int) -> None:
         """The next tick is at the next whole second from now: what fell due while the loop was busy is skipped."""
-        remaining = self._remaining(watch)
         at = watch.deadline - remaining + 1
         watch.timer = asyncio.get_running_loop().call_at(at, self._tick, watch) if remaining else None
 
     def _tick(self, watch: _Watch) -> None:
-        self._show_countdown(watch, watch.watchers)
-        self._wind(watch)
+        self._wind(watch, self._show_countdown(watch, watch.watchers))
 
-    def _show_countdown(self, watch: _Watch, watchers: Iterable[Watcher]) -> None:
-        resend_at = watch.state["resend_at"]
-        left = max(0.0, watch.deadline - self._loop_time())
+    def _show_countdown(self, watch: _Watch, watchers: Iterable[Watcher]) -> int:
+        """The seconds that were told."""
+        left = watch.deadline - self._loop_time()
+        remaining, resend_at = _whole_seconds(left), watch.state["resend_at"]
         tick = {
             "transaction": watch.state["transaction"],
-            "remaining": self._remaining(watch),
+            "remaining": remaining,
             "resend_at": resend_at,
-            "server_now": round(resend_at - left, 3),
+            "server_now": round(resend_at - max(0.0, left), 3),
         }
         self._push(watch, watchers, "countdown.tick", tick)
-
-    def _remaining(self, watch: _Watch) -> int:
-        return max(0, math.ceil(watch.deadline - self._loop_time() - _SLACK_S))
+        return remaining
 
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()
 
     def _push(self, watch: _Watch, watchers: Iterable[Watcher], kind: str, data: dict[str, Any]) -> None:
         self._rounds.begin((watch, kind), watchers, lambda watcher: watch.tell(watcher, kind, data))
+
+
+def _whole_seconds(left: float) -> int:
+    return max(0, math.ceil(left - _SLACK_S))
 
 
 def _moved(new: dict[str, Any], old: dict[str, Any]) -> bool:
