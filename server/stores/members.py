@@ -1,10 +1,10 @@
-"""Key family `members:`: the processes that make up the service now."""
+"""Key `members:{members}`: the processes that make up the service now."""
 
 import orjson
 
 from server.stores.redis import Redis
 
-_PREFIX = "members:"
+_KEY = "members:{members}"
 
 
 class MemberStore:
@@ -13,19 +13,14 @@ class MemberStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def announce(self, member: str, keys: dict[str, list[str]], life_s: int) -> None:
-        """Be known for `life_s` seconds, with the fingerprints of the keys one has."""
-        await self._redis.call("SET", _PREFIX + member, orjson.dumps(keys).decode(), "EX", life_s)
-
-    async def others(self, member: str) -> list[dict[str, list[str]]]:
-        """The fingerprints of all other processes."""
-        found = []
-        for name in await self._redis.scan(_PREFIX + "*"):
-            raw = None if name == _PREFIX + member else await self._redis.call("GET", name)
-            if raw is not None:
-                found.append(orjson.loads(raw))
-        return found
+    async def announce(self, member: str, keys: dict[str, list[str]], life_s: int) -> list[dict[str, list[str]]]:
+        """Be known for `life_s` seconds, with the fingerprints of the keys one has; those of all others."""
+        record = orjson.dumps(keys).decode()
+        return [
+            orjson.loads(other)
+            for other in await self._redis.run("announce_member", [_KEY], member, life_s * 1000, record)
+        ]
 
     async def leave(self, member: str) -> None:
         """Be forgotten at once."""
-        await self._redis.call("DEL", _PREFIX + member)
+        await self._redis.call("HDEL", _KEY, member)

@@ -110,19 +110,6 @@ class Redis:
                 answers.append(await node.call(command, {}))
         return answers
 
-    async def scan(self, pattern: str) -> set[str]:
-        """Keys whose name fits, of all masters."""
-        found: set[str] = set()
-        for node in await self._masters():
-            cursor = 0
-            while True:
-                async with redis_faults():
-                    cursor, names = await node.call(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000), {})
-                found.update(names)
-                if not int(cursor):
-                    break
-        return found
-
     def _require_open(self) -> None:
         """A closed pool would open anew for a page that leaves late, and nobody would close that."""
         if self._closed:

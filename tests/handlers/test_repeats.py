@@ -63,7 +63,7 @@ async def test_pr_2_api_6_what_was_begun_by_a_process_that_died_can_be_finished(
     rest = stack.rest()
     form = {"mobile": MOBILE, "password": PASSWORD} | await code_for(stack)
     first = await rest.post("/user/", form, Idempotency_Key="k")
-    (name,) = await stack.redis.scan("repeat:*")
+    ((name,),) = await stack.redis.each("KEYS", "repeat:*")
     await stack.redis.call("HDEL", name, "result")
     waits = await rest.post("/user/", form, Idempotency_Key="k")
     assert waits.error["code"] == "busy"
@@ -84,6 +84,6 @@ async def test_api_6_what_is_kept_says_nothing_of_the_body(stack: Stack) -> None
     rest = stack.rest()
     form = {"mobile": MOBILE, "password": PASSWORD} | await code_for(stack)
     await rest.post("/user/", form, Idempotency_Key="my-key")
-    (name,) = await stack.redis.scan("repeat:*")
+    ((name,),) = await stack.redis.each("KEYS", "repeat:*")
     kept = str(await stack.redis.call("HGETALL", name)) + name
     assert not [part for part in (MOBILE, PASSWORD, "my-key", form["sms_code"]) if part in kept]

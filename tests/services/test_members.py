@@ -26,11 +26,8 @@ def _member(stack: Stack, *keys: tuple[str, bytes]) -> MemberService:
 
 async def _members(stack: Stack) -> int:
     """How many of this test's processes are known, beside the service's own."""
-    client = stack.redis.client
-    known = [key async for key in client.scan_iter("members:*")]
-    ours = [key for key in known if "RING" in (await client.get(key) or "")]
-    assert all([0 < await client.ttl(key) <= LIFE_S for key in ours])
-    return len(ours)
+    known = await stack.redis.client.hvals("members:{members}")
+    return sum("RING" in record for record in known)
 
 
 async def test_processes_in_the_middle_of_a_key_rotation_serve_together(stack: Stack) -> None:
@@ -52,6 +49,17 @@ async def test_a_process_without_a_common_key_is_refused_while_the_other_is_ther
     assert await _members(stack) == 1
     await first.aclose()
     await stranger.start()
+    await stranger.aclose()
+
+
+async def test_a_process_that_fell_silent_is_forgotten(stack: Stack) -> None:
+    """It stands in nobody's way, and leaves nothing behind."""
+    dead, stranger = _member(stack, _OLD), _member(stack, _OTHER)
+    await dead.start()
+    await dead._tasks.aclose()  # as if it had been killed
+    stack.clock.advance(LIFE_S + 1)
+    await stranger.start()
+    assert await _members(stack) == 1
     await stranger.aclose()
 
 
