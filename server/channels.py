@@ -13,10 +13,12 @@ from server.schemas.events import Closing, MobileChanged, SessionEnded, StoreHea
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """Its shape, and when it comes."""
+    """Its shape, and when it comes. `state` is the field that says what this is the present state of: a page that
+    does not read gets only the latest, once it reads again."""
 
     schema: Schema
     when: str
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,20 @@ PAGE = Channel(
     "within 10 seconds (a `ping` will do), each further one within 10 minutes.",
     pushes={
         "mobile.taken": Push(
-            MobileChanged(), "The watched number was registered, on whatever process; also by this page itself."
+            MobileChanged(),
+            "The watched number was registered, on whatever process; also by this page itself.",
+            state="mobile",
         ),
-        "mobile.freed": Push(MobileChanged(), "The watched number is free again."),
+        "mobile.freed": Push(MobileChanged(), "The watched number is free again.", state="mobile"),
         "sms.state": Push(
             SmsState(),
             "Each step of a watched SMS (of two steps in one moment only the later), each wrong code, each change of "
             "its waiting time.",
+            state="transaction",
         ),
-        "countdown.tick": Push(CountdownTick(), "Each second while a watched number has to wait."),
+        "countdown.tick": Push(
+            CountdownTick(), "Each second while a watched number has to wait.", state="transaction"
+        ),
         "claim.shown": Push(
             ClaimShown(),
             "Something is asked about the number of this page's account, or no more; without `server_now`.",

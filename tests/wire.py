@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from server.handlers.page_socket import PageSocket
 from tests.conftest import Stack
@@ -108,6 +109,16 @@ class Wire:
     def deafen(self) -> None:
         """Read nothing any more."""
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    def listen(self) -> None:
+        """Read again."""
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]
+
+    async def message(self) -> dict[str, Any]:
+        """The next frame, which is text."""
+        opcode, payload = await self.read() or (CLOSE, b"")
+        assert opcode == TEXT, (opcode, payload[:50])
+        return dict(json.loads(payload))
 
     def leave(self) -> None:
         """Say goodbye, as a browser does."""

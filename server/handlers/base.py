@@ -265,6 +265,14 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         elif wire is not None:
             self._write(wire, message)
 
+    def send_state(self, key: str, message: bytes) -> None:
+        """The same, of something that changes: a page that does not read now may be spared all but the latest."""
+        wire = self.ws_connection
+        if isinstance(wire, SansIoProtocol):
+            wire.send_latest(key, message)
+        else:
+            self.send_frame(message)
+
     def _write(self, wire: WebSocketProtocol, message: bytes) -> None:
         """Through Tornado's own protocol."""
         assert wire.stream is not None

@@ -198,7 +198,12 @@ class PageSocket(SocketHandler):
 
     def push(self, kind: str, data: dict[str, Any]) -> None:
         """Send what nobody asked for."""
-        self.send_frame(self._sockets.frames.encode(kind, data, self._caller.locale))
+        message = self._sockets.frames.encode(kind, data, self._caller.locale)
+        state = PAGE.pushes[kind].state
+        if state:
+            self.send_state(f"{kind}:{data[state]}", message)
+        else:
+            self.send_frame(message)
 
     def on_close(self) -> None:
         self._gone = True
