@@ -26,6 +26,7 @@ from server.sms.router import Route
 from server.sms.routes import make_routes
 from server.stores.audit import AuditStore
 from server.stores.budget import BudgetStore
+from server.stores.free_numbers import FreeNumbers
 from server.stores.members import MemberStore
 from server.stores.meta import MetaStore
 from server.stores.mongo import Mongo
@@ -71,7 +72,7 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """One of each service, running. Tests hand in `routes` to their providers, or a cheaper `captcha`."""
     async with AsyncExitStack() as stack:
-        await _prepare(mongo)
+        await _prepare(mongo, UserStore(mongo, FreeNumbers(redis)))
         parts = Parts(
             settings,
             mongo=mongo,
@@ -102,7 +103,7 @@ async def _start(parts: Parts, stack: AsyncExitStack) -> None:
     await parts.claims.start()  # it only hears, and ends with what it hears by
     watching = (parts.controls, parts.lag, parts.hooks, parts.health, parts.monitor)  # the last to end
     sending = (parts.courier, parts.worker)
-    hearing = (parts.countdowns, parts.mobiles, parts.guard, parts.claim_keeper, parts.rooms)
+    hearing = (parts.countdowns, parts.registry_keeper, parts.mobiles, parts.guard, parts.claim_keeper, parts.rooms)
     for running in (*watching, *sending, *hearing):
         await running.start()
         stack.push_async_callback(running.aclose)
@@ -120,7 +121,7 @@ async def open_admins(*, mongo: Mongo, redis: Redis, clock: Clock) -> AsyncItera
     await audit.start()
     try:
         yield AdminService(
-            users=UserStore(mongo),
+            users=UserStore(mongo, FreeNumbers(redis)),
             tickets=TicketStore(redis, life_s=TICKET_S),
             guard=guard,
             audit=audit,
@@ -175,11 +176,10 @@ async def _join(members: MemberService) -> None:
         raise StartFault(str(fault)) from None
 
 
-async def _prepare(mongo: Mongo) -> None:
+async def _prepare(mongo: Mongo, users: UserStore) -> None:
     """The unique index stands before the port opens (ST-7 in docs/security.md)."""
     for store in (OutboxStore(mongo), BudgetStore(mongo), AuditStore(mongo)):
         await store.prepare()
-    users = UserStore(mongo)
     try:
         await users.prepare()
         if not await users.index_present():

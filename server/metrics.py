@@ -97,6 +97,18 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self.registry,
         )
+        self.registry_answers = Counter(
+            "haoma_registry_answers_total",
+            "Numbers whose holder was asked for, by who answered: redis (surely free), or mongo",
+            ["source"],
+            registry=self.registry,
+        )
+        self.registry_blocks = Counter(
+            "haoma_registry_blocks_total",
+            "Bitmaps of 10,000 numbers that were read from MongoDB: made, mended, or busy, overtaken, failed",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.stores = Gauge(
             "haoma_store_up", "1 if the store answers", ["store"], multiprocess_mode="livemin", registry=self.registry
         )

@@ -24,6 +24,7 @@ from server.services.health import HealthService
 from server.services.limits import LimitService
 from server.services.mobiles import MobileService
 from server.services.questions import QuestionService
+from server.services.registry_keeper import RegistryKeeper
 from server.services.rooms import LEASE_S as ROOM_LEASE_S
 from server.services.rooms import RoomService
 from server.settings import Settings
@@ -31,6 +32,7 @@ from server.sms.router import Route
 from server.stores.audit import AuditStore
 from server.stores.captcha import CaptchaStore
 from server.stores.controls import ControlStore
+from server.stores.free_numbers import FreeNumbers
 from server.stores.guesses import GuessStore
 from server.stores.limits import LimitStore
 from server.stores.mongo import Mongo
@@ -69,7 +71,9 @@ class GroundParts:
         self.given_captcha = given_captcha
         self.metrics = Metrics()
         self.feed = Feed()
-        self.users = UserStore(mongo)
+        free = FreeNumbers(redis)
+        self.registry = RegistryStore(mongo, free, clock=clock)
+        self.users = UserStore(mongo, free)
         self.audit_store = AuditStore(mongo)
 
     @property
@@ -147,7 +151,7 @@ class GroundParts:
     def mobiles(self) -> MobileService:
         controls = self.controls
         return MobileService(
-            registry=RegistryStore(self.mongo),
+            registry=self.registry,
             events=self.events,
             clock=self.clock,
             mode=lambda: controls.uniqueness,
@@ -158,6 +162,10 @@ class GroundParts:
         questions = QuestionService(mobiles=self.mobiles, limits=self.limits, clock=self.clock)
         self.closing.push_async_callback(questions.aclose)
         return questions
+
+    @cached_property
+    def registry_keeper(self) -> RegistryKeeper:
+        return RegistryKeeper(registry=self.registry, metrics=self.metrics, clock=self.clock)
 
     @cached_property
     def health(self) -> HealthService:

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from redis import asyncio as aioredis
+from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from server.clock import Clock
@@ -49,7 +50,7 @@ class Redis:
         """
         return self._nodes.dedicated(longest_wait_s, key)
 
-    async def run(self, script: str, keys: list[str], *args: str | int | float, durable: bool = False) -> Any:
+    async def run(self, script: str, keys: list[str], *args: str | int | float | bytes, durable: bool = False) -> Any:
         """Run `lua/<script>.lua`. Every step gets the clock's offset in ms as ARGV[1]; `args` follow.
 
         A `durable` one counts as done only when as many replicas as we were told to wait for have it; if not, it may
@@ -90,6 +91,10 @@ class Redis:
             found = [fault] * len(group)
         for at, answer in zip(group, found, strict=True):
             answers[at] = answer
+
+    def slot(self, key: str) -> int:
+        """All keys of a step have to be of one slot; without a Cluster there is only one."""
+        return key_slot(key.encode()) if isinstance(self._nodes, Cluster) else 0
 
     async def call(self, *command: str | int | float, **reading: bool) -> Any:
         """Run one command; `reading` is for redis-py's parser of its reply."""

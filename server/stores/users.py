@@ -9,6 +9,7 @@ from pymongo.read_concern import ReadConcern
 
 from server.errors import StoreUnavailable
 from server.logs import mask
+from server.stores.free_numbers import FreeNumbers
 from server.stores.mongo import Mongo, mongo_faults
 
 WRITE_TIMEOUT_S = 5
@@ -48,8 +49,10 @@ class UserStore:
     their number, `refused_at` when it was last refused to give it away. `version` counts the changes after which
     older sessions are no longer good. An account that lost its number has the mobile "" for whoever reads it here."""
 
-    def __init__(self, mongo: Mongo) -> None:
+    def __init__(self, mongo: Mongo, free: FreeNumbers) -> None:
+        """`free` hears of each number before an account takes it. One that is freed shows when it is asked for."""
         self._users = mongo.db.users
+        self._free = free
 
     async def prepare(self) -> None:
         """Make the unique indexes; DuplicateMobiles if old data stands against them."""
@@ -102,6 +105,7 @@ class UserStore:
 
     async def insert(self, user: dict[str, Any]) -> bool:
         """False for a number, name or transaction that is in use. ResultUnknown if it may or may not be written."""
+        await self._free.withdraw(user["mobile"])
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
                 await self._users.insert_one(user)
@@ -156,6 +160,8 @@ class UserStore:
         known = _as_read(user)
         if not whole:
             del known["version"]
+        if fields.get("mobile"):
+            await self._free.withdraw(fields["mobile"])
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
                 done = await self._users.update_one(known, step)
