@@ -54,11 +54,11 @@ def cores() -> tuple[set[int], set[int]]:
 
 
 @asynccontextmanager
-async def haoma(core: set[int]) -> AsyncIterator[Server]:
+async def haoma(core: set[int], **settings: str) -> AsyncIterator[Server]:
     """`run.py`. Its stores stay on the other cores, beside the load."""
     # A short path: it holds a unix socket, whose address may have 100 bytes.
     with tempfile.TemporaryDirectory(prefix="haoma-bench-") as var_dir:
-        async with _started("run.py", core, _SETTINGS | {"VAR_DIR": var_dir}) as server:
+        async with _started("run.py", core, _SETTINGS | {"VAR_DIR": var_dir} | settings) as server:
             yield server
 
 
