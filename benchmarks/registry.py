@@ -22,9 +22,10 @@ from benchmarks import load, servers
 from benchmarks.load import Sample
 from benchmarks.servers import Server
 from server.clock import Clock
-from server.container import open_stores
+from server.container import open_stores, open_tagger
+from server.errors import StoreUnavailable
 from server.settings import Settings
-from server.stores.free_numbers import FreeNumbers
+from server.stores.free_numbers import READING_S, FreeNumbers
 from server.stores.mongo import Mongo
 from server.stores.redis import Redis
 from server.stores.registry import RegistryStore
@@ -54,13 +55,20 @@ class World:
 
     async def know(self, blocks: Sequence[int], taken: Callable[[int], Sequence[int]]) -> None:
         """Write bitmaps as the service does, without the reading."""
+        left: list[int] = []
 
         async def one(number: int) -> None:
             block = name(number)
-            await self.free.fill(block, await self.free.begin(block), taken(number))
+            try:
+                await self.free.fill(block, await self.free.begin(block), taken(number))
+            except StoreUnavailable:  # A Redis that copies all its memory to disk may be too slow for once.
+                left.append(number)
 
         for start in range(0, len(blocks), _AT_ONCE):
             await asyncio.gather(*map(one, blocks[start : start + _AT_ONCE]))
+        if left:
+            await asyncio.sleep(READING_S)  # then the pens that were lost are free again
+            await self.know(left, taken)
 
 
 class Asker(load.SocketClient):
@@ -230,7 +238,7 @@ async def opened(core: set[int]) -> AsyncIterator[World]:
             open_stores(settings, clock) as (mongo, redis, _),
             servers.haoma(core, VAR_DIR=var_dir) as server,
         ):
-            free = FreeNumbers(redis)
+            free = FreeNumbers(redis, await open_tagger(mongo))
             yield World(mongo, redis, free, RegistryStore(mongo, free, clock=clock), server)
 
 

@@ -72,17 +72,17 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """One of each service, running. Tests hand in `routes` to their providers, or a cheaper `captcha`."""
     async with AsyncExitStack() as stack:
-        await _prepare(mongo, UserStore(mongo, FreeNumbers(redis)))
         parts = Parts(
             settings,
             mongo=mongo,
             redis=redis,
             clock=clock,
-            tagger=Tagger(await MetaStore(mongo).shared_key("mobile_tag")),
+            tagger=await open_tagger(mongo),
             closing=stack,
             given_routes=routes,
             given_captcha=captcha,
         )
+        await _prepare(mongo, parts.users)
         if parts.fixed_codes:
             count = len(parts.fixed_codes)
             _log.warning("test_mobiles.on", count=count, note="they have fixed codes and are sent no SMS")
@@ -112,16 +112,22 @@ async def _start(parts: Parts, stack: AsyncExitStack) -> None:
         await parts.panel.start()
 
 
+async def open_tagger(mongo: Mongo) -> Tagger:
+    """Gives numbers the names that all processes know them by."""
+    return Tagger(await MetaStore(mongo).shared_key("mobile_tag"))
+
+
 @asynccontextmanager
 async def open_admins(*, mongo: Mongo, redis: Redis, clock: Clock) -> AsyncIterator[AdminService]:
     """Who is an operator, for a tool beside the service."""
     events, metrics = EventBus(redis, clock=clock), Metrics()
+    tagger = await open_tagger(mongo)
     audit = AuditService(store=AuditStore(mongo), metrics=metrics, feed=Feed(), clock=clock)
     guard = SessionGuard(store=SessionStore(redis, topic=topics.SESSIONS), events=events, clock=clock)
     await audit.start()
     try:
         yield AdminService(
-            users=UserStore(mongo, FreeNumbers(redis)),
+            users=UserStore(mongo, FreeNumbers(redis, tagger)),
             tickets=TicketStore(redis, life_s=TICKET_S),
             guard=guard,
             audit=audit,

@@ -34,6 +34,7 @@ from server.stores.jobs import JobStore
 from server.stores.mongo import Mongo
 from server.stores.providers import ProviderStore
 from server.stores.redis import Redis
+from server.stores.users import UserStore
 from tests.declared import DeclaredPage, DeclaredRest
 from tests.helpers import FakeClock, PageClient, RestClient, ScriptedProvider
 from tests.rigs import ClusterRig, SentinelRig, StandaloneRig
@@ -112,6 +113,11 @@ class Stack:
     def queue(self) -> JobStore:
         """The service's own queue, seen from outside."""
         return JobStore(self.redis)
+
+    @property
+    def users(self) -> UserStore:
+        """The service's own store of accounts."""
+        return self.services.accounts._users
 
     @property
     def breakers(self) -> ProviderStore:

@@ -71,7 +71,7 @@ class GroundParts:
         self.given_captcha = given_captcha
         self.metrics = Metrics()
         self.feed = Feed()
-        free = FreeNumbers(redis)
+        free = FreeNumbers(redis, tagger)
         self.registry = RegistryStore(mongo, free, clock=clock)
         self.users = UserStore(mongo, free)
         self.audit_store = AuditStore(mongo)

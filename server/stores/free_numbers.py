@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 
 from server.errors import StoreUnavailable
 from server.stores.redis import Redis
+from server.tags import Tagger
 
 # Longer than any write of an account may take. So long nobody begins to read a block that one is about to change.
 HOLD_S = 15
@@ -24,20 +25,22 @@ class FreeNumbers:
     """Who writes a bitmap takes its pen first. An account that is about to be written takes the pen from whoever has
     it, as that one may have read MongoDB too early."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, tagger: Tagger) -> None:
+        """`tagger` names the blocks, so that Redis alone does not tell who has an account."""
         self._redis = redis
+        self._tagger = tagger
 
     async def among(self, mobiles: Collection[str]) -> set[str]:
         """Those of `mobiles` that are surely free. One step, and so one round trip; on a Cluster one for each slot,
         sent together."""
         slots: dict[int, list[str]] = defaultdict(list)
         for mobile in mobiles:
-            slots[self._redis.slot(_bitmap(mobile[:7]))].append(mobile)
+            slots[self._redis.slot(self.bitmap(mobile[:7]))].append(mobile)
         found = [self._in_slot(some) for some in slots.values()]
         return await found[0] if len(found) == 1 else set().union(*await asyncio.gather(*found))
 
     async def _in_slot(self, mobiles: list[str]) -> set[str]:
-        keys, lasts = [_bitmap(mobile[:7]) for mobile in mobiles], [int(mobile[7:]) for mobile in mobiles]
+        keys, lasts = [self.bitmap(mobile[:7]) for mobile in mobiles], [int(mobile[7:]) for mobile in mobiles]
         try:
             bits = await self._redis.run("read_free", keys, *lasts)
         except StoreUnavailable:
@@ -47,20 +50,28 @@ class FreeNumbers:
     async def withdraw(self, mobile: str) -> None:
         """An account is about to take a number. To be called before it is written: then nobody hears that the number
         is free, whenever we are killed."""
-        keys = [_bitmap(mobile[:7]), _pen(mobile[:7])]
-        await self._redis.run("withdraw_free", keys, int(mobile[7:]), HOLD_S * 1000, durable=True)
+        await self._redis.run("withdraw_free", self._keys(mobile[:7]), int(mobile[7:]), HOLD_S * 1000, durable=True)
 
     async def begin(self, block: str) -> str:
         """Take the pen of a block; its name, or "" if another is reading the block or an account of it is being
         written."""
         pen = secrets.token_hex(8)
-        return pen if await self._redis.run("begin_free", [_pen(block)], pen, READING_S * 1000) else ""
+        return pen if await self._redis.run("begin_free", self._keys(block)[1:], pen, READING_S * 1000) else ""
 
     async def fill(self, block: str, pen: str, taken: Iterable[int]) -> str:
         """All are free but `taken` (their last four digits), as was read under `pen`: `made`, `mended` (there was a
         bitmap), or `overtaken` (somebody took the pen) and nothing was written."""
         life_ms = LIFE_S * 750 + secrets.randbelow(LIFE_S * 500)
-        return str(await self._redis.run("fill_free", [_bitmap(block), _pen(block)], pen, _draw(taken), life_ms))
+        return str(await self._redis.run("fill_free", self._keys(block), pen, _draw(taken), life_ms))
+
+    def bitmap(self, block: str) -> str:
+        """The key of a block's bitmap."""
+        return f"free:{{{self._tagger.tag(block).name}}}"
+
+    def _keys(self, block: str) -> list[str]:
+        """Of the bitmap and of its pen."""
+        bitmap = self.bitmap(block)
+        return [bitmap, f"{bitmap}:pen"]
 
 
 def _draw(taken: Iterable[int]) -> bytes:
@@ -68,11 +79,3 @@ def _draw(taken: Iterable[int]) -> bytes:
     for last in taken:
         bits[last >> 3] &= ~(0x80 >> (last & 7))
     return bytes(bits)
-
-
-def _bitmap(block: str) -> str:
-    return f"free:{{{block}}}"
-
-
-def _pen(block: str) -> str:
-    return f"free:{{{block}}}:pen"

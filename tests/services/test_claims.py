@@ -13,9 +13,8 @@ from server.container import open_services
 from server.errors import AppError
 from server.services.claim_keeper import TELLING_S, ClaimKeeper
 from server.sms.router import Route
-from server.stores.free_numbers import FreeNumbers
 from server.stores.redis import Redis
-from server.stores.users import UserStore, pending_claim
+from server.stores.users import pending_claim
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PASSWORD, Answer
 from tests.people import bearer, code_for, seen_off, sign_in, sign_up, signed_in_page, user_of
@@ -34,7 +33,7 @@ def keeper(stack: Stack) -> ClaimKeeper:
     """That of one more process. The one of the service itself looks when it starts and then every half minute."""
     claims = stack.services.claims
     return ClaimKeeper(
-        users=UserStore(stack.mongo, FreeNumbers(stack.redis)),
+        users=stack.users,
         sessions=stack.services.sessions,
         notices=claims._notices,
         news=claims._news,
@@ -481,7 +480,7 @@ async def test_of_two_processes_one_carries_a_claim_out(stack: Stack) -> None:
 
 async def test_refusing_and_carrying_out_never_both_succeed(stack: Stack) -> None:
     """120 times at the same moment: who is told that it was refused keeps the number, else all is carried out."""
-    users, now = UserStore(stack.mongo, FreeNumbers(stack.redis)), await stack.redis.now()
+    users, now = stack.users, await stack.redis.now()
     won = {"refused": 0, "carried out": 0}
     keepers = [keeper(stack), keeper(stack)]
 

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from server import slices
-from server.stores.free_numbers import FreeNumbers
-from server.stores.users import UserStore
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PASSWORD
 
@@ -184,8 +182,7 @@ async def test_a_lost_message_is_mended_by_looking(stack: Stack) -> None:
     queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
     await page.state("delivered")
     stack.services.countdowns._events._listeners.clear()
-    users = UserStore(stack.mongo, FreeNumbers(stack.redis))
-    await users.insert({"_id": "x", "mobile": MOBILE, "username": "x", "transaction": "x"})
+    await stack.users.insert({"_id": "x", "mobile": MOBILE, "username": "x", "transaction": "x"})
     await stack.redis.client.hincrby(f"sms:{{{queued['transaction'][:8]}}}:tx:{queued['transaction']}", "seq", 1)
     await stack.services.mobiles._resync()
     await stack.services.countdowns._resync()

@@ -7,7 +7,6 @@ import pytest
 from server.errors import StoreUnavailable
 from server.metrics import Metrics
 from server.services.registry_keeper import MOST_WANTED, RegistryKeeper
-from server.stores.free_numbers import FreeNumbers
 from server.stores.registry import RegistryStore
 from tests.conftest import Stack
 
@@ -18,7 +17,7 @@ class Slow(RegistryStore):
     """Reads a block when the test says so, or fails to."""
 
     def __init__(self, stack: Stack) -> None:
-        super().__init__(stack.mongo, FreeNumbers(stack.redis), clock=stack.clock)
+        super().__init__(stack.mongo, stack.users._free, clock=stack.clock)
         self.read: asyncio.Queue[str] = asyncio.Queue()
         self.faults: list[Exception] = []
         self.gate = asyncio.Event()

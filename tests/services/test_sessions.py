@@ -22,9 +22,7 @@ from server.services.audit import AuditService
 from server.services.refresh_tokens import RefreshTokens
 from server.services.sessions import SessionService
 from server.stores.audit import AuditStore
-from server.stores.free_numbers import FreeNumbers
 from server.stores.sessions import SessionStore
-from server.stores.users import UserStore
 from tests.conftest import Stack
 from tests.helpers import MOBILE
 
@@ -245,7 +243,7 @@ async def test_tok_7_while_two_keys_live_the_tokens_of_both_are_good(stack: Stac
     def service(*names: str) -> tuple[AccessTokens, SessionService]:
         access = AccessTokens(ring=_ring(*names), issuer="urn:test", clock=stack.clock)
         store = SessionStore(stack.redis, topic=topics.SESSIONS)
-        users = UserStore(stack.mongo, FreeNumbers(stack.redis))
+        users = stack.users
         audit = AuditService(
             store=AuditStore(stack.mongo), metrics=stack.services.metrics, feed=Feed(), clock=stack.clock
         )

@@ -12,7 +12,6 @@ from server.embedded import Urls
 from server.errors import StoreUnavailable
 from server.stores.free_numbers import HOLD_S, READING_S, FreeNumbers
 from server.stores.mongo import Mongo
-from server.stores.redis import Redis
 from server.stores.registry import HEARD_S, RegistryStore
 from server.stores.users import UserStore
 from tests.conftest import Stack
@@ -37,11 +36,11 @@ class SteadyClock(FakeClock):
 class Mirror:
     """What one process knows of the numbers, on the stores of a running service but without its keeper."""
 
-    def __init__(self, mongo: Mongo, redis: Redis) -> None:
-        self.mongo, self.redis, self.clock = mongo, redis, SteadyClock()
-        self.free = FreeNumbers(redis)
-        self.users = UserStore(mongo, self.free)
-        self.registry = RegistryStore(mongo, self.free, clock=self.clock)
+    def __init__(self, stack: Stack, mongo: Mongo | None = None) -> None:
+        self.mongo, self.redis, self.clock = mongo or stack.mongo, stack.redis, SteadyClock()
+        self.free = FreeNumbers(self.redis, stack.users._free._tagger)
+        self.users = UserStore(self.mongo, self.free)
+        self.registry = RegistryStore(self.mongo, self.free, clock=self.clock)
         self.missed: list[str] = []
         self.registry.on_miss(self.missed.append)
 
@@ -52,10 +51,10 @@ class Mirror:
         return user
 
     async def bit(self, mobile: str = MOBILE) -> int:
-        return int(await self.redis.call("GETBIT", f"free:{{{mobile[:7]}}}", int(mobile[7:])))
+        return int(await self.redis.call("GETBIT", self.free.bitmap(mobile[:7]), int(mobile[7:])))
 
     async def set_bit(self, mobile: str, bit: int) -> None:
-        await self.redis.call("SETBIT", f"free:{{{mobile[:7]}}}", int(mobile[7:]), bit)
+        await self.redis.call("SETBIT", self.free.bitmap(mobile[:7]), int(mobile[7:]), bit)
 
     async def asks_mongo(self, *mobiles: str) -> int:
         """Of how many of them Mongo is asked. Whether it is there was seen a moment ago."""
@@ -68,7 +67,7 @@ class Mirror:
 
 @pytest.fixture
 def mirror(stack: Stack) -> Mirror:
-    return Mirror(stack.mongo, stack.redis)
+    return Mirror(stack)
 
 
 @on_both_drivers
@@ -197,9 +196,9 @@ async def test_a_bit_that_is_too_kind_ends_with_the_next_try_to_register(mirror:
     assert await mirror.registry.taken([MOBILE]) == {MOBILE}
 
 
-async def test_of_two_processes_that_want_a_block_one_reads_it(mirror: Mirror) -> None:
+async def test_of_two_processes_that_want_a_block_one_reads_it(mirror: Mirror, stack: Stack) -> None:
     """The other is told to leave it."""
-    other = Mirror(mirror.mongo, mirror.redis)
+    other = Mirror(stack)
     done = await asyncio.gather(*(one.registry.load(BLOCK) for one in (mirror, other)))
     assert sorted(done) == ["busy", "made"]
 
@@ -223,7 +222,7 @@ async def test_a_bitmap_is_of_short_life(mirror: Mirror) -> None:
     for block in blocks:
         await mirror.registry.load(block)
     await mirror.register(f"{blocks[0]}0000")
-    lives = {await mirror.redis.call("TTL", f"free:{{{block}}}") for block in blocks}
+    lives = {await mirror.redis.call("TTL", mirror.free.bitmap(block)) for block in blocks}
     assert all(18 * 3600 - 5 <= life <= 30 * 3600 for life in lives)
     assert len(lives) > 1
 
@@ -243,7 +242,7 @@ async def behind(relay: Relay, stack: Stack) -> AsyncIterator[Mirror]:
     """A process that reaches Mongo through `relay`, and knows that MOBILE is free."""
     credentials, _, rest = stack.settings.mongo_url.partition("@")
     mongo = Mongo(f"{credentials}@127.0.0.1:{relay.port}/{rest.partition('/')[2]}", stack.settings.mongo_driver)
-    mirror = Mirror(mongo, stack.redis)
+    mirror = Mirror(stack, mongo)
     await mirror.registry.load(BLOCK)
     assert await mirror.asks_mongo(MOBILE) == 0
     yield mirror
@@ -279,7 +278,7 @@ async def test_st_5_no_bit_is_believed_when_mongo_has_failed(relay: Relay, stack
 
 async def test_bits_follow_what_people_do(stack: Stack) -> None:
     """Registering, moving to another number and leaving, over REST; a page is told the truth after each."""
-    mirror, rest, page = Mirror(stack.mongo, stack.redis), stack.rest(), await stack.page()
+    mirror, rest, page = Mirror(stack), stack.rest(), await stack.page()
 
     async def available() -> list[bool]:
         answers = [await page.ask("mobile.check", mobile=mobile) for mobile in (MOBILE, OTHER)]
@@ -316,7 +315,7 @@ async def until_free(mirror: Mirror, page: Any, mobile: str = MOBILE) -> None:
 
 async def test_after_a_flush_the_answers_stay_right_and_the_blocks_come_back(stack: Stack) -> None:
     """Nobody has to do anything, and nobody is told that a taken number is free."""
-    mirror, page = Mirror(stack.mongo, stack.redis), await stack.page()
+    mirror, page = Mirror(stack), await stack.page()
     await sign_up(stack)
     await until_free(mirror, page, OTHER)
     await stack.redis.each("FLUSHALL")
@@ -332,13 +331,13 @@ async def test_on_a_cluster_the_blocks_are_spread_and_one_that_is_lost_is_asked_
     """Three masters, none of which is needed for a right answer about a number."""
     mobiles = [f"154{number:04}0001" for number in range(12)]
     stack = await start(REDIS_URL=cluster_rig.url)
-    mirror = Mirror(stack.mongo, stack.redis)
-    assert len({cluster_rig.owner(f"free:{{{mobile[:7]}}}").port for mobile in mobiles}) == 3
+    mirror = Mirror(stack)
+    assert len({cluster_rig.owner(mirror.free.bitmap(mobile[:7])).port for mobile in mobiles}) == 3
     await mirror.register(mobiles[0])
     for mobile in mobiles[1:]:
         assert await mirror.registry.load(mobile[:7]) == "made"
     assert await mirror.asks_mongo(*mobiles) == 1
-    lost = cluster_rig.owner(f"free:{{{mobiles[1][:7]}}}")
+    lost = cluster_rig.owner(mirror.free.bitmap(mobiles[1][:7]))
     lost.pause()
     assert await mirror.registry.taken(mobiles) == {mobiles[0]}
     lost.resume()

@@ -32,7 +32,7 @@ class Story:
     """Accounts and readers of blocks whose steps fall between each other's."""
 
     def __init__(self, stack: Stack) -> None:
-        self.mirror = Mirror(stack.mongo, stack.redis)
+        self.mirror = Mirror(stack)
         self.stack = stack
         self.holders: dict[str, dict[str, Any]] = {}
         self.made = 0

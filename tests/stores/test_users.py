@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 
 from server.container import StartFault, open_services
-from server.stores.free_numbers import FreeNumbers
 from server.stores.mongo import Mongo
 from server.stores.redis import Redis
-from server.stores.users import UserStore
 from tests.conftest import Stack
 from tests.helpers import MOBILE, FakeClock, on_both_drivers
 
@@ -36,7 +34,7 @@ async def _start_over(stack: Stack) -> None:
 
 async def test_st_7_two_users_cannot_hold_one_number(stack: Stack) -> None:
     """Nor one transaction; 30 inserts at once make one user."""
-    users = UserStore(stack.mongo, FreeNumbers(stack.redis))
+    users = stack.users
     done = await asyncio.gather(*(users.insert(_user(number)) for number in range(30)))
     assert done.count(True) == 1
     assert await users.insert(_user(31, mobile="15400000002", transaction="t31"))
@@ -80,6 +78,6 @@ async def test_st_7_readiness_fails_when_the_index_is_gone(stack: Stack) -> None
 
 async def test_api_5_an_operator_in_a_field_matches_nobody(stack: Stack) -> None:
     """Even past the schema a value is only ever compared."""
-    users = UserStore(stack.mongo, FreeNumbers(stack.redis))
+    users = stack.users
     await users.insert(_user(1))
     assert await users.get(mobile={"$ne": None}) is None  # type: ignore[arg-type]
