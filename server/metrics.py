@@ -175,16 +175,25 @@ class Metrics:
             registry=self.registry,
         )
 
+        # To look a row up by its labels takes longer than to count.
         self._rows: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._refusals: dict[tuple[str, str], Counter] = {}
 
     def note_operation(self, name: str, transport: str, outcome: str, seconds: float) -> None:
         """An operation has ended."""
         row = self._rows.get((name, transport, outcome))
-        if row is None:  # looking one up by its labels takes longer than counting
+        if row is None:
             row = self.operations.labels(name, transport, outcome), self.seconds.labels(name)
             self._rows[name, transport, outcome] = row
         row[0].inc()
         row[1].observe(seconds)
+
+    def note_refusal(self, action: str, dimension: str) -> None:
+        """A limit has refused, or would have."""
+        row = self._refusals.get((action, dimension))
+        if row is None:
+            row = self._refusals[action, dimension] = self.refusals.labels(action, dimension)
+        row.inc()
 
     def show_queue(self, waiting: int, delayed: int, working: int, oldest_s: float) -> None:
         """The queue as it stands, the same in every process."""

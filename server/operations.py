@@ -646,6 +646,9 @@ class Dispatcher:
             finish(field_faults(fault))
         except AppError as fault:
             finish(fault)
+        except Exception:
+            _log.exception("operation.failed", operation=operation.name)
+            finish(AppError("internal_error"))
         else:
             if not begun:
                 ended(None)
@@ -676,6 +679,8 @@ class Dispatcher:
 
     def _require_open(self, caller: Caller, loaded: Data) -> None:
         """AppError `address_blocked` or `number_blocked`."""
+        if not self.services.controls.blocking:
+            return
         self.services.controls.require_address(caller.address)
         for name in ("mobile", "new_mobile", "account"):
             if name in loaded:

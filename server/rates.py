@@ -23,21 +23,19 @@ class _Kind:
     period_s: int
     soft: bool = field(default=False, kw_only=True)
 
-    @property
-    def key(self) -> str:
-        return self.dimension
-
 
 @dataclass(slots=True)
 class Rate(_Kind):
     """`count` per `period_s` at a steady pace, `burst` of them at once."""
 
     burst: int
+    key: str = field(init=False, compare=False, repr=False)
     emission_us: int = field(init=False)
     tolerance_us: int = field(init=False)
     row: orjson.Fragment = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.key = self.dimension
         self.emission_us = self.period_s * 1_000_000 // self.count
         self.tolerance_us = (self.burst - 1) * self.emission_us
         self.row = orjson.Fragment(orjson.dumps(("rate", self.soft, self.emission_us, self.tolerance_us)))
@@ -52,6 +50,10 @@ class Few(_Kind):
     """At most `count` different members in `period_s`."""
 
     member: str
+
+    @property
+    def key(self) -> str:
+        return self.dimension
 
     @property
     def row(self) -> Row:

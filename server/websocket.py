@@ -24,6 +24,7 @@ UNSENT_HIGH_BYTES = 32 * 1024
 LINGER_S = 5
 _PIPELINED_MAX = 1024 * 1024
 _INVALID_DATA, _TOO_BIG, _NO_STATUS = 1007, 1009, 1005
+_WHOLE_TEXT, _SHORT = 0x81, 126  # RFC 6455, 5.2
 _CONTROL_MAX = 125  # a ping must find room beside a message that is nearly full
 _log = logging.getLogger("server.websocket.wire")
 _log.setLevel(logging.WARNING)  # that a connection has closed is no news
@@ -31,6 +32,8 @@ _log.setLevel(logging.WARNING)  # that a connection has closed is no news
 
 def text_frame(message: bytes) -> bytes:
     """A whole message, ready for any number of pages."""
+    if len(message) < _SHORT:  # two bytes before it; most are such, and this takes a quarter of the time
+        return bytes((_WHOLE_TEXT, len(message))) + message
     return Frame(Opcode.TEXT, message).serialize(mask=False)
 
 

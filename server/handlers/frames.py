@@ -21,12 +21,12 @@ def read_frame(message: str | bytes, charge: Callable[[], None] = lambda: None) 
     """Its id, if it can be read, and its request or why it is none. Even what is no frame counts: `charge` comes
     first."""
     raw = _parse(message)
-    frame_id = readable_id(raw or {})
     try:
         charge()
-        return frame_id, _read(raw)
+        request = _read(raw)
     except AppError as fault:
-        return frame_id, fault
+        return readable_id(raw or {}), fault
+    return request["id"], request
 
 
 def refusal_frame(fault: AppError, frame_id: FrameId, caller: Caller) -> bytes:

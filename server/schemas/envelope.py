@@ -30,12 +30,26 @@ class FrameId(fields.Field[int | str]):
         }
 
 
+class RequestData(fields.Field[dict[str, Any]]):
+    """An object; the schema of its operation judges what is in it."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any
+    ) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        raise ValidationError("field.invalid")
+
+    def shape(self, rules: Rules) -> Shape:
+        return {"type": "object"}
+
+
 class Envelope(StrictSchema):
     """`{"type": "mobile.check", "id": 7, "data": {...}}`; `data` may be left out."""
 
     type = Text(required=True)
     id = FrameId(required=True)
-    data = fields.Dict(load_default=dict, error_messages={"invalid": "field.invalid", "null": "field.invalid"})
+    data = RequestData(load_default=dict, error_messages={"null": "field.invalid"})
 
 
 _ID = FrameId()

@@ -63,6 +63,11 @@ class ControlService:
         """What is blocked: `{kind, value, key, until, by}`; `value` as an operator may see it."""
         return self._now.shown
 
+    @property
+    def blocking(self) -> bool:
+        """Whether anything at all is blocked."""
+        return bool(self._now.blocks)
+
     def require_address(self, address: str) -> None:
         """AppError `address_blocked`."""
         if self._now.blocks.get("ip"):

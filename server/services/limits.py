@@ -229,7 +229,7 @@ class LimitService:
             return AppError("unavailable", retry_after=1)
         if verdict.limit is None:
             return None
-        self._metrics.refusals.labels(action, verdict.limit.dimension).inc()
+        self._metrics.note_refusal(action, verdict.limit.dimension)
         if self._mode == "observe":
             return None
         if verdict.outcome == "captcha":

@@ -50,9 +50,15 @@ class MobileService:
         if self._mode() == "captcha" and not captcha_passed:
             raise AppError("captcha_required", purpose="check")
 
+    async def surely_free(self, mobiles: Collection[str]) -> set[str]:
+        """Those that are known to be free at no cost, as far as anybody is told."""
+        free = await self._registry.surely_free(mobiles) if self.tells else set()
+        self._told_taken -= free
+        return free
+
     async def told_all(self, mobiles: Sequence[str]) -> list[bool | None]:
         """What may be said of each: True (free), False, or None if it cannot be known now or is told to nobody."""
-        if not self.tells:
+        if not mobiles or not self.tells:
             return [None] * len(mobiles)
         taken = await self._taken(mobiles)
         return [None if taken is None else mobile not in taken for mobile in mobiles]

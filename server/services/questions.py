@@ -14,6 +14,7 @@ from server.services.mobiles import MobileService
 from server.tasks import Tasks
 
 _log = get_log(__name__)
+MOST_TOGETHER = 100  # answering holds the loop
 Answer = bool | None
 Done = Callable[[Answer | AppError], None]
 
@@ -29,7 +30,8 @@ class Question:
 
 
 class QuestionService:
-    """Each is charged before it is answered, and its page watches the number before it is read."""
+    """A page watches the number before that is looked up, so that nothing falls between. Whether Redis knows it to be
+    free is asked together with the limits; MongoDB is asked only for those that these let through."""
 
     def __init__(self, *, mobiles: MobileService, limits: LimitService, clock: Clock) -> None:
         self._mobiles = mobiles
@@ -57,43 +59,50 @@ class QuestionService:
 
     def ask(self, question: Question) -> None:
         """Answer it with all others of this turn; AppError if it is refused at once."""
-        if question.caller.watcher is not None:
-            question.caller.watcher.charge_check()
+        watcher = question.caller.watcher
+        if watcher is not None:
+            watcher.charge_check()
         self._mobiles.require_asking(captcha_passed=question.captcha_passed)
+        if watcher is not None:
+            self._mobiles.watch(watcher, question.mobile)
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._begin)
         self._asked.append(question)
 
     def _begin(self) -> None:
         asked, self._asked = self._asked, []
-        self._tasks.start(self._answer(asked))
+        for start in range(0, len(asked), MOST_TOGETHER):
+            self._tasks.start(self._answer(asked[start : start + MOST_TOGETHER]))
 
     async def _answer(self, asked: list[Question]) -> None:
         """Whatever happens, each is told something."""
         answers: list[Answer | AppError] = [AppError("internal_error")] * len(asked)
         try:
-            refusals = await self._charge(asked)
-            answers = await self._look_up(asked, refusals)
+            answers = await self._judge(asked)
         finally:
             for question, answer in zip(asked, answers, strict=True):
-                _tell(question, answer)
+                self._tell(question, answer)
 
-    async def _charge(self, asked: list[Question]) -> list[AppError | None]:
+    async def _judge(self, asked: list[Question]) -> list[Answer | AppError]:
         charges = [(one.caller.address, one.mobile, one.captcha_passed) for one in asked]
-        return await self._limits.charge_questions(charges, purpose="check")
+        free, refusals = await asyncio.gather(
+            self._mobiles.surely_free([one.mobile for one in asked]),
+            self._limits.charge_questions(charges, purpose="check"),
+        )
+        answers: list[Answer | AppError] = [
+            refusal or one.mobile in free for one, refusal in zip(asked, refusals, strict=True)
+        ]
+        unsure = [at for at, answer in enumerate(answers) if answer is False]
+        for at, answer in zip(unsure, await self._mobiles.told_all([asked[at].mobile for at in unsure]), strict=True):
+            answers[at] = answer
+        return answers
 
-    async def _look_up(self, asked: list[Question], refusals: list[AppError | None]) -> list[Answer | AppError]:
-        allowed = [one for one, refusal in zip(asked, refusals, strict=True) if refusal is None]
-        for question in allowed:
-            if question.caller.watcher is not None:
-                self._mobiles.watch(question.caller.watcher, question.mobile)
-        answers = iter(await self._mobiles.told_all([one.mobile for one in allowed]))
-        return [next(answers) if refusal is None else refusal for refusal in refusals]
-
-
-def _tell(question: Question, answer: Answer | AppError) -> None:
-    """What goes wrong with one page must not keep the others waiting."""
-    try:
-        question.done(answer)
-    except Exception:
-        _log.exception("question.not_told")
+    def _tell(self, question: Question, answer: Answer | AppError) -> None:
+        """What goes wrong with one page must not keep the others waiting."""
+        watcher = question.caller.watcher
+        if watcher is not None and isinstance(answer, AppError):
+            self._mobiles.unwatch(watcher)
+        try:
+            question.done(answer)
+        except Exception:
+            _log.exception("question.not_told")
