@@ -1,7 +1,7 @@
 """Who is asking: made at the edge, passed to every operation, never looked up."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -33,8 +33,8 @@ class Identity:
 class Caller:
     """One request's origin, not to be changed. `address` is the true client IP; `device` and `refresh` are the values
     of those cookies or "", `repeat_key` the request's `Idempotency-Key` or "", `agent` what the client calls itself;
-    `session` whose good token came along (whether that session still lives, only the guard knows); `left` is set when
-    nobody waits for the answer any more."""
+    `session` whose good token came along (whether that session still lives, only the guard knows); `left`, if any, is
+    set when nobody waits for the answer any more."""
 
     address: str
     request_id: str
@@ -46,7 +46,7 @@ class Caller:
     session: Identity | None = None
     transport: str = "rest"
     watcher: Watcher | None = None
-    left: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event | None = None
 
     def asking(self, request_id: str) -> "Caller":
         """The same, with another request. (`dataclasses.replace` is slow, and this is done for each message.)"""

@@ -117,7 +117,7 @@ async def watch_sms(services: Services, caller: Caller, data: Data) -> Reply:
     await services.limits.charge_address("sms.watch", caller.address)
     if caller.watcher is not None:
         return Reply(await services.countdowns.watch(caller.watcher, data["transaction"]))
-    return Reply(await services.polls.state(**data, over=caller.left))
+    return Reply(await services.polls.state(**data, over=caller.left or asyncio.Event()))
 
 
 async def register_user(services: Services, caller: Caller, data: Data) -> Reply:

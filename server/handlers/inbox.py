@@ -73,6 +73,10 @@ class SandboxHandler(HttpHandler):
 class InboxSocket(SocketHandler):
     """Shows each SMS as it arrives and each try to send one, and plays faults."""
 
+    async def prepare(self) -> None:
+        await super().prepare()
+        self._caller = self.make_caller("websocket")
+
     async def open(self, *args: str, **kwargs: str) -> None:
         inbox, sandbox = _parts(self.services)
         inbox.listen(self._show)
@@ -89,7 +93,7 @@ class InboxSocket(SocketHandler):
 
     async def on_message(self, message: str | bytes) -> None:
         """`sandbox.set` is all that can be asked for."""
-        self.send_frame(await answer_frame(message, self.make_caller("websocket"), respond=self._answer))
+        self.send_frame(await answer_frame(message, self._caller, respond=self._answer))
 
     async def _answer(self, request: dict[str, Any], caller: Caller) -> tuple[str, dict[str, Any]]:
         if request["type"] != "sandbox.set":
