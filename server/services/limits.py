@@ -102,6 +102,7 @@ class LimitService:
         self._metrics = metrics
         self._mode = "enforce" if enforce else "observe"
         self._captcha = captcha
+        self._address = lru_cache(maxsize=20_000)(self._tag_address)
         self._service_rates = (Rate("service_minute", sms_a_minute, _MINUTE, sms_a_minute),)
         self._question_rates = (
             *_soft_and_hard("address_minute", rules.check_address_minute, _MINUTE, rules.check_address_minute),
@@ -247,7 +248,7 @@ class LimitService:
         within = self._block(mobile).name
         return Run(dimension, count, _RUN_S, number=str(int(mobile[BLOCK_DIGITS:])), within=within)
 
-    def _address(self, address: str) -> Tag:
+    def _tag_address(self, address: str) -> Tag:
         return self._tagger.tag(f"address:{address_group(address)}")
 
     def _network(self, address: str) -> Tag:
@@ -267,7 +268,6 @@ def network_of(address: str) -> str:
     return _group(address, 24, 48)
 
 
-@lru_cache(maxsize=20_000)
 def _group(address: str, four: int, six: int) -> str:
     try:
         ip = ipaddress.ip_address(address)

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 from redis import asyncio as aioredis
-from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from server.clock import Clock
@@ -64,7 +63,6 @@ class Redis:
         """Run a script that takes many rows, each `(keys, value)`: it gets all keys, one row's after the other's, and
         the values as a JSON list in ARGV[2]. Answers that to each, or StoreUnavailable in its place: of a Cluster one
         node may be away."""
-        self._require_open()
         answers: list[Any] = [None] * len(rows)
         groups = self._groups(rows)
         if len(groups) == 1:
@@ -86,15 +84,12 @@ class Redis:
         keys = [key for at in group for key in rows[at][0]]
         values = (self._clock.offset_ms, orjson.dumps([rows[at][1] for at in group]))
         try:
+            self._require_open()
             found = await self._nodes.run(keys[0], Step(self._scripts[script], keys, values, durable=False))
         except StoreUnavailable as fault:
             found = [fault] * len(group)
         for at, answer in zip(group, found, strict=True):
             answers[at] = answer
-
-    def slot(self, key: str) -> int:
-        """All keys of a step have to be of one slot; without a Cluster there is only one."""
-        return key_slot(key.encode()) if isinstance(self._nodes, Cluster) else 0
 
     async def call(self, *command: str | int | float, **reading: bool) -> Any:
         """Run one command; `reading` is for redis-py's parser of its reply."""
