@@ -59,15 +59,15 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         "/admin": "admin",
         "/docs": "docs",
     }
-    routes: list[Any] = [
+    routes: list[Any] = [  # what is asked for most comes first: they are tried one after the other
+        (r"/ws", PageSocket, basics | {"sockets": sockets, "enforce": settings.limits == "enforce"}),
+        *[(_pattern(path), ApiHandler, basics | found) for path, found in _rest_routes().items()],
         *[(path, PageHandler, basics | {"page": page, "config": config}) for path, page in pages.items()],
         *[(f"{path}/", MovedHandler, basics | {"url": path}) for path in pages if path != "/"],
         (r"/docs/realtime/", MovedHandler, basics | {"url": "/docs/realtime"}),
         (r"/user/reg/?", MovedHandler, basics | {"url": "/register"}),
         (r"/user/login", MovedHandler, basics | {"url": "/login"}),
-        *[(_pattern(path), ApiHandler, basics | found) for path, found in _rest_routes().items()],
         (_pattern(CaptchaPicture.path_pattern), CaptchaPicture, basics),
-        (r"/ws", PageSocket, basics | {"sockets": sockets, "enforce": settings.limits == "enforce"}),
         (r"/ws/admin", AdminSocket, basics),
         (_pattern(ReceiptsHandler.path_pattern) + "?", ReceiptsHandler, basics),
         (re.escape(PASSWORDS_PATH), CommonPasswordsHandler, basics | {"words": words}),

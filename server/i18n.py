@@ -1,7 +1,7 @@
 """Texts: Tornado's CSV catalogues, Chinese first. What a person reads is filled in here, at the edge."""
 
 import csv
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ def load_texts() -> None:
     tornado.locale.set_default_locale(DEFAULT_LOCALE)
 
 
+@lru_cache(maxsize=1000)
 def pick_locale(lang: str, accept_language: str) -> str:
     """The locale for `?lang=` if it names one, else the first of Accept-Language that we speak, else Chinese."""
     wanted = [lang, *(part.partition(";")[0].strip() for part in _by_weight(accept_language))]

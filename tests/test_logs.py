@@ -47,12 +47,12 @@ async def test_a_line_and_an_error_name_the_request_they_are_about(logged: io.St
     """By REST each request has an id, on a websocket each message has one of its own."""
     page, rest = await stack.page(), stack.rest()
 
-    async def fail(_: str) -> bool:
+    async def fail(_: object) -> set[str]:
         raise RuntimeError("boom")
 
-    stack.services.mobiles.available = fail  # type: ignore[method-assign]
+    stack.services.mobiles.surely_free = fail  # type: ignore[method-assign]
     told = [(await page.ask("mobile.check", mobile=MOBILE))["data"]["request_id"] for _ in range(2)]
     told.append((await rest.get(f"/user/mobile/{MOBILE}/")).error["request_id"])
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
-    assert [line["request_id"] for line in lines if line["event"] == "operation.failed"] == told
+    assert [line["request_id"] for line in lines if line["event"] == "question.failed"] == told
     assert len(set(told)) == 3

@@ -1,7 +1,6 @@
 """Any operation over REST."""
 
 import asyncio
-import dataclasses
 import re
 from typing import Any
 
@@ -35,8 +34,8 @@ class ApiHandler(HttpHandler):
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("Vary", "Accept-Language, Origin, Cookie")
+        self._headers["Cache-Control"] = "no-store"
+        self._headers["Vary"] = "Accept-Language, Origin, Cookie"
 
     async def prepare(self) -> None:
         await super().prepare()
@@ -68,6 +67,10 @@ class ApiHandler(HttpHandler):
     async def delete(self, **path: str) -> None:
         await self._answer(path)
 
+    def check_etag_header(self) -> bool:
+        """There are none to compare."""
+        return False
+
     def on_connection_close(self) -> None:
         """Who asked has left. What they asked for is done all the same, but not waited for."""
         super().on_connection_close()
@@ -76,7 +79,7 @@ class ApiHandler(HttpHandler):
     async def _answer(self, path: dict[str, str]) -> None:
         operation = self._operations[self.request.method or ""]
         assert operation.rest is not None
-        caller = dataclasses.replace(self.make_caller("rest"), left=self._left, repeat_key=self._repeat_key())
+        caller = self.make_caller("rest", left=self._left, repeat_key=self._repeat_key())
         reply = await self.dispatcher.run(operation, caller, self._read(operation) | path)
         if operation.rest.judge:
             operation.rest.judge(reply.data)

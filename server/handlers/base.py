@@ -3,7 +3,8 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping
+from http.cookies import Morsel
 from typing import Any
 
 import orjson
@@ -22,7 +23,6 @@ from server.websocket import SansIoProtocol
 
 _log = get_log(__name__)
 HEADERS_MAX_BYTES = 8 * 1024
-_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
 _JSON = re.compile(r"application/json(?:\s*;\s*charset=utf-8)?", re.ASCII | re.IGNORECASE)
 DEVICE_COOKIE = "device"
 _AGENT_MAX = 512
@@ -35,6 +35,9 @@ _SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+_NOTHING = "; ".join(
+    f"{directive} 'none'" for directive in ("default-src", "object-src", "form-action", "base-uri", "frame-ancestors")
+)
 _HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -54,15 +57,17 @@ class BaseHandler(RequestHandler):
 
     def set_default_headers(self) -> None:
         """Runs before `initialize`, and again for error pages."""
-        self.csp_nonce = secrets.token_urlsafe(16)
-        # A request that is refused before it is routed has no Host we could trust.
-        self.safe_host = self.request.host if _HOST.fullmatch(self.request.host) else ""
         self.request_id = getattr(self, "request_id", "") or secrets.token_hex(8)
-        self.set_header("Content-Security-Policy", content_policy(self.csp_nonce, self.safe_host))
+        # These are as they have to be; `set_header` would look at each of them in each answer.
         for name, value in _SECURITY_HEADERS.items():
-            self.set_header(name, value)
-        self.set_header("X-Request-Id", self.request_id)
+            self._headers[name] = value
+        self._headers["Content-Security-Policy"] = self.content_security()
+        self._headers["X-Request-Id"] = self.request_id
         self.clear_header("Server")
+
+    def content_security(self) -> str:
+        """The policy of what is no page: nothing is loaded, whatever it looks like."""
+        return _NOTHING
 
     async def prepare(self) -> None:
         """The checks that no request is spared."""
@@ -75,20 +80,22 @@ class BaseHandler(RequestHandler):
 
     def pick_locale(self) -> str:
         """`?lang=`, else what the browser asks for, else Chinese."""
-        lang = self.get_query_argument("lang", "")
+        lang = self.get_query_argument("lang", "") if self.request.query else ""
         return pick_locale(lang, self.request.headers.get("Accept-Language", ""))
 
-    def make_caller(self, transport: str) -> Caller:
+    def make_caller(self, transport: str, **more: Any) -> Caller:
         """Who is asking, for the operations."""
+        cookies = self.cookies if "Cookie" in self.request.headers else {}
         return Caller(
             address=self.edge.client_address(self.request),
             request_id=self.request_id,
             locale=self.pick_locale(),
-            device=self.get_cookie(DEVICE_COOKIE) or "",
-            refresh=self.get_cookie(self.refresh_cookie) or "",
+            device=_value(cookies, DEVICE_COOKIE),
+            refresh=_value(cookies, self.refresh_cookie),
             agent=self.request.headers.get("User-Agent", "")[:_AGENT_MAX],
             session=self.read_session(),
             transport=transport,
+            **more,
         )
 
     def read_session(self) -> Identity | None:
@@ -199,29 +206,14 @@ class HttpHandler(BaseHandler):
             self.send_error(413)
 
 
+def _value(cookies: Mapping[str, Morsel[str]], name: str) -> str:
+    return cookies[name].value if name in cookies else ""
+
+
 def _content_length(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise AppError("request_invalid")
     return int(text)
-
-
-def content_policy(nonce: str, host: str, vendors: Sequence[str] = ()) -> str:
-    """What a page may load: our own files, the script with `nonce`, and what comes from the hosts of `vendors`."""
-    others = "".join(f" https://{vendor}" for vendor in vendors)
-    sockets = f" ws://{host} wss://{host}" if host else ""
-    directives = (
-        "default-src 'none'",
-        f"script-src 'self' 'nonce-{nonce}'{others}",
-        "worker-src 'self'",
-        f"style-src 'self'{others}",
-        f"img-src 'self'{others}",
-        f"connect-src 'self'{sockets}{others}",
-        "object-src 'none'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-    return "; ".join(directives)
 
 
 class SocketHandler(BaseHandler, WebSocketHandler):

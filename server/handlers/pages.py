@@ -1,6 +1,8 @@
 """HTML pages."""
 
+import re
 import secrets
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,10 +11,11 @@ from tornado.web import RedirectHandler, StaticFileHandler
 
 from server.edge import Edge
 from server.errors import AppError
-from server.handlers.base import DEVICE_COOKIE, HttpHandler, content_policy
+from server.handlers.base import DEVICE_COOKIE, HttpHandler
 from server.i18n import LOCALES, browser_texts, error_body, text
 from server.operations import Dispatcher
 
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
 _YEAR_S = 365 * 86400
 _SIGNING_IN = ("/login", "/register")
 # From where the scripts of a captcha's vendor load the rest of themselves.
@@ -48,14 +51,15 @@ class PageHandler(HttpHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("Vary", "Accept-Language, Cookie")
         vendors = _VENDORS.get(self._config["captcha_provider"], ())
-        self.set_header("Content-Security-Policy", content_policy(self.csp_nonce, self.safe_host, vendors))
+        nonce = secrets.token_urlsafe(16)
+        self.set_header("Content-Security-Policy", _content_policy(self.request.host, nonce, vendors))
         self.render(
             f"{page}.html",
             page=page,
             _=lambda key: text(locale, key),
             lang=LOCALES[locale],
             site_name=self._config["site_name"],
-            csp_nonce=self.csp_nonce,
+            csp_nonce=nonce,
             lang_urls={tag: _with_query(self.request.path, lang=tag, next=self._next) for tag in LOCALES.values()},
             link=self._link,
             span=lambda hours: _span(locale, hours),
@@ -148,6 +152,10 @@ class StaticHandler(HttpHandler, StaticFileHandler):
             raise AppError("not_found")
         return super().validate_absolute_path(root, absolute_path)
 
+    def content_security(self) -> str:
+        """A worker's own file says what the worker may load."""
+        return _content_policy(self.request.host)
+
     def compute_etag(self) -> str | None:
         return StaticFileHandler.compute_etag(self)
 
@@ -158,3 +166,25 @@ class MovedHandler(HttpHandler, RedirectHandler):
     def initialize(self, dispatcher: Dispatcher, edge: Edge, url: str) -> None:  # type: ignore[override]
         HttpHandler.initialize(self, dispatcher, edge)
         RedirectHandler.initialize(self, url, permanent=False)
+
+
+def _content_policy(host: str, nonce: str = "", vendors: Sequence[str] = ()) -> str:
+    """What a page or a worker may load: our own files, the script with `nonce`, and what comes from the hosts of
+    `vendors`. A request that was not even routed has no Host we could trust."""
+    host = host if _HOST.fullmatch(host) else ""
+    script = f" 'nonce-{nonce}'" if nonce else ""
+    others = "".join(f" https://{vendor}" for vendor in vendors)
+    sockets = f" ws://{host} wss://{host}" if host else ""
+    directives = (
+        "default-src 'none'",
+        f"script-src 'self'{script}{others}",
+        "worker-src 'self'",
+        f"style-src 'self'{others}",
+        f"img-src 'self'{others}",
+        f"connect-src 'self'{sockets}{others}",
+        "object-src 'none'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+    return "; ".join(directives)

@@ -79,6 +79,9 @@ class QuestionService:
         answers: list[Answer | AppError] = [AppError("internal_error")] * len(asked)
         try:
             answers = await self._judge(asked)
+        except Exception as fault:
+            for question in asked:
+                _log.error("question.failed", request_id=question.caller.request_id, exc_info=fault)
         finally:
             for question, answer in zip(asked, answers, strict=True):
                 self._tell(question, answer)
