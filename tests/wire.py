@@ -79,6 +79,7 @@ class Wire:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self.last_error = ""
         self.socket: socket.socket = writer.get_extra_info("socket")
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -150,9 +151,10 @@ class Wire:
                 return "cut"
             case opcode, payload if opcode == TEXT:
                 message = json.loads(payload)
+                self.last_error = message["data"].get("code", "")
                 return f"{message['type']} {message['id']}"
             case opcode, payload if opcode == PONG:
-                return f"PONG {payload.decode()}".rstrip()
+                return f"PONG {payload.decode(errors='replace')}".rstrip()
             case opcode, payload if opcode == CLOSE:
                 return f"close {int.from_bytes(payload[:2])}" if payload else "close"
             case unexpected:

@@ -1,0 +1,1 @@
+"""Broken websocket frames by the million, and what must hold meanwhile."""
