@@ -1,7 +1,7 @@
 """The same frames however TCP brings them, and every way in which a connection ends, on both protocols."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -162,32 +162,27 @@ async def test_a_reset_is_the_end_too(wired: Stack, unhandled: Callable[[], list
 
 
 async def test_a_page_that_leaves_while_it_is_being_answered(
-    wired: Stack, unhandled: Callable[[], list[str]]
+    wired: Stack, unhandled: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a reset, by a close, by silence: nobody is harmed, and nothing is watched for it."""
-    waiting, gate, ran = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    real = wired.dispatcher.run
+    waiting, gate, registry = asyncio.Event(), asyncio.Event(), wired.services.mobiles._registry
+    real = registry.taken
 
-    async def slow(*args: Any) -> Any:
+    async def slow(mobiles: Collection[str]) -> set[str]:
         waiting.set()
         await gate.wait()
-        try:
-            return await real(*args)
-        finally:
-            ran.set()
+        return await real(mobiles)
 
-    wired.dispatcher.run = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(registry, "taken", slow)
     for leave in (Wire.reset, Wire.half_close, Wire.leave):
-        for event in (waiting, gate, ran):
-            event.clear()
+        waiting.clear()
+        gate.clear()
         async with Wire.open(wired.port) as wire:
             await wire.send(frame(b'{"type":"mobile.check","id":1,"data":{"mobile":"%b"}}' % MOBILE.encode()))
             await waiting.wait()
             leave(wire)
             gate.set()
-            await ran.wait()
             await forgotten(wired)
-    wired.dispatcher.run = real  # type: ignore[method-assign]
     async with asyncio.timeout(10):
         while wired.services.mobiles._watched:
             await asyncio.sleep(0)
@@ -199,7 +194,7 @@ async def test_the_server_says_goodbye_and_waits_for_the_answer(wired: Stack) ->
     async with Wire.open(wired.port) as wire:
         await wire.send(ASK)
         assert await wire.next() == "pong a"
-        wired.sockets.close_all()
+        await wired.sockets.close_all()
         assert await wire.next() == "close 1001"
         await wire.send(ASK + closing(1001))
         assert await wire.next() == "cut"
@@ -211,7 +206,7 @@ async def test_a_page_that_does_not_say_goodbye_is_cut_off(wired: Stack, unhandl
     async with Wire.open(wired.port) as wire:
         await wire.send(ASK)
         assert await wire.next() == "pong a"
-        wired.sockets.close_all()
+        await wired.sockets.close_all()
         assert await wire.all_until() == ["close 1001"]
         assert await wire.next() == "cut"
         await forgotten(wired)
