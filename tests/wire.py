@@ -5,7 +5,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from server.handlers.page_socket import PageSocket
@@ -73,6 +73,10 @@ def handshake(port: int, *headers: str) -> bytes:
     return "\r\n".join([*lines, *headers, "", ""]).encode()
 
 
+class HandshakeRefused(Exception):
+    """The first line of the answer."""
+
+
 class Wire:
     """A connection whose every byte is ours. What comes back is told in words: see `next`."""
 
@@ -92,7 +96,8 @@ class Wire:
             writer.write(handshake(port, *headers) + behind)
             async with asyncio.timeout(PATIENCE_S):
                 head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 101 "), head
+            if not head.startswith(b"HTTP/1.1 101 "):
+                raise HandshakeRefused(head.partition(b"\r\n")[0].decode())
             yield cls(reader, writer)
         finally:
             writer.transport.abort()
@@ -101,11 +106,13 @@ class Wire:
         """Each as a segment of its own, if the system likes; a connection that is over takes anything."""
         for segment in segments:
             self._writer.write(segment)
-            await asyncio.sleep(0)
+            for _ in range(2):  # turns of the loop, so that a server in it has read
+                await asyncio.sleep(0)
 
     def half_close(self) -> None:
         """Say that nothing more will come, and go on reading."""
-        self._writer.write_eof()
+        with suppress(OSError):  # it is over already
+            self._writer.write_eof()
 
     def deafen(self) -> None:
         """Read nothing any more."""
