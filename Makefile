@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --requir
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types bench soak chaos fuzz lock admin verify-audit clean
+.PHONY: help run test lint types bench soak chaos fuzz try-nginx lock admin verify-audit clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ chaos: $(VENV)/.test $(VENV)/.embedded-tested ## kill servers and vendors, count
 
 fuzz: $(VENV)/.test $(VENV)/.embedded-tested ## a million broken websocket frames; ARGS="--frames 10000 --seed 7"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+try-nginx: $(VENV)/.test $(VENV)/.embedded-tested ## try docs/examples/nginx.conf; needs an nginx
+	@$(BIN)/python -m tests.behind_nginx
 
 UV ?= uv
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
