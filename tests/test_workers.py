@@ -96,6 +96,41 @@ async def test_a_hangup_replaces_the_workers_one_by_one(tmp_path: Path) -> None:
     assert await server.stop() == 0
 
 
+async def _stays(port: int, transaction: str, seen: list[int]) -> None:
+    """A page that comes back each time that it is sent away. Every try has to succeed."""
+    while True:
+        page = await PageClient.open(port)
+        try:
+            seen.append((await page.ask("sms.watch", transaction=transaction))["data"]["seq"])
+            await asyncio.wait([page.closed])
+        finally:
+            await page.close()
+        assert (await page.closed)[0] == 1001
+        assert [event["type"] for event in page.unasked].count("server.closing") == 1
+
+
+async def test_a_rolling_restart_keeps_no_page_out_and_loses_no_sms(tmp_path: Path) -> None:
+    """Each page is told before it is sent away, gets in again at its first try, and finds its SMS as it was."""
+    server = await ServerProcess.start(tmp_path / "var", PROCESSES="2")
+    rest = RestClient(server.port)
+    sent = (await rest.post("/user/sms/", {"mobile": MOBILE, "purpose": "register"})).body["transaction"]
+    while (await rest.get(f"/user/sms/{sent}/")).body["status"] != "delivered":
+        pass
+    before = _children(server.process.pid)
+    seen: list[list[int]] = [[] for _ in range(10)]
+    pages = [asyncio.create_task(_stays(server.port, sent, each)) for each in seen]
+    await _until(lambda: all(seen), "all pages are open")
+    server.process.send_signal(signal.SIGHUP)
+    await _until(lambda: len(now := _children(server.process.pid)) == 2 and not now & before, "two new workers")
+    await _until(lambda: all(len(each) > 1 for each in seen), "all pages are back")
+    assert [page.exception() for page in pages if page.done()] == []
+    assert len({seq for each in seen for seq in each}) == 1
+    for page in pages:
+        page.cancel()
+    await asyncio.gather(*pages, return_exceptions=True)
+    assert await server.stop() == 0
+
+
 async def test_an_operator_drains_the_process_he_looks_through(tmp_path: Path) -> None:
     """He has the answer, and is told to come back; the process ends well."""
     server = await ServerProcess.start(tmp_path / "var")
