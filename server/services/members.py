@@ -24,7 +24,7 @@ class MemberService:
 
     async def start(self) -> None:
         """Join; KeyFault if another process shares none of the keys of one ring with us."""
-        for other in await self._announce():
+        for other in await self._store.join(self._name, self._keys, LIFE_S):
             for name, mine in self._keys.items():
                 if name in other and not set(mine) & set(other[name]):
                     await self.aclose()
@@ -43,10 +43,7 @@ class MemberService:
             pass  # It forgets us by itself.
 
     async def _beat(self) -> None:
-        await self._announce()
-
-    async def _announce(self) -> list[dict[str, list[str]]]:
-        return await self._store.announce(self._name, self._keys, LIFE_S)
+        await self._store.stay(self._name, self._keys, LIFE_S)
 
 
 def _fingerprint(key: bytes) -> str:

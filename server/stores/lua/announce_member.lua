@@ -1,8 +1,8 @@
--- Say that a process is there, and forget those that have been silent.
--- KEYS  1 members (hash: name → "ms of its end|record")   ARGV  2 name  3 ms that it is known for  4 its record
--- Returns {record, …} of all others.
+-- Say that a process is there; one that joins also learns who else is, and forgets those that have been silent.
+-- KEYS  1 members (hash: name → "ms of its end|record")   ARGV  2 name  3 ms that it is known for  4 its record  5 '1': it joins
+-- Returns {record, …} of all others, to one that joins.
 local others = {}
-local known = redis.call('HGETALL', KEYS[1])
+local known = ARGV[5] == '1' and redis.call('HGETALL', KEYS[1]) or {}
 for i = 1, #known, 2 do
   local ends, record = known[i + 1]:match('^(%d+)|(.*)$')
   if tonumber(ends) <= now then redis.call('HDEL', KEYS[1], known[i])
