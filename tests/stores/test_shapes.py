@@ -45,6 +45,7 @@ GROWING = {
     r"monitor:\{monitor\}:\d+:\d+": 1_000,
     r"jobs:\{\w+\}:job:.+": 40,
     r"members:\{members\}": 1_000,
+    r"free:\{\w+\}:pen": 2,
     r"message:\w+": 5,
     r"repeat:.+": 5,
 }
