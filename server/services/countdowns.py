@@ -30,6 +30,7 @@ class _Watch:
         self.watchers: set[Watcher] = set()
         self.deadline = 0.0
         self.timer: asyncio.Handle | None = None
+        self._newest: dict[str, dict[str, Any]] = {}
         self.subscribed = False
         self.lock = asyncio.Lock()
         self._on_change = on_change
@@ -38,10 +39,14 @@ class _Watch:
         """What the event bus calls."""
         self._on_change()
 
-    def tell(self, watcher: Watcher, kind: str, data: dict[str, Any]) -> None:
-        """Push to it, unless it has ceased to watch."""
+    def note(self, kind: str, data: dict[str, Any]) -> None:
+        """What `tell` tells from now on."""
+        self._newest[kind] = data
+
+    def tell(self, watcher: Watcher, kind: str) -> None:
+        """Push the newest to it, unless it has ceased to watch."""
         if watcher in self.watchers:
-            watcher.push(kind, data)
+            watcher.push(kind, self._newest[kind])
 
 
 class CountdownService:
@@ -88,7 +93,7 @@ class CountdownService:
             await self._drop(watcher, self._watched[watcher][0])
         self._take_in(transaction, watch, state, told=watcher)
         # In the next turn of the loop, so that the answer to the page's own request goes first.
-        asyncio.get_running_loop().call_soon(self._show_countdown, watch, [watcher])
+        asyncio.get_running_loop().call_soon(self._show_one, watch, watcher)
         return watch.state
 
     async def _read(self, transaction: str, known: dict[str, Any] | None) -> dict[str, Any]:
@@ -182,7 +187,8 @@ class CountdownService:
         watch.state = state
         others = watch.watchers - {told}
         if first or moved or state["seq"] > old["seq"]:
-            self._push(watch, others, "sms.state", state)
+            watch.note("sms.state", state)
+            self._tell(watch, others, "sms.state")
         if self._watches.get(transaction) is not watch:
             return
         deadline = self._loop_time() + state["resend_at"] - state["server_now"]
@@ -190,7 +196,8 @@ class CountdownService:
         if moved or deadline < watch.deadline - _DRIFT_S:
             self._arm(watch, deadline)
         if moved:
-            self._show_countdown(watch, others)
+            self._note_tick(watch)
+            self._tell(watch, others, "countdown.tick")
 
     def _arm(self, watch: _Watch, deadline: float) -> None:
         """Start or correct the countdown; each tick falls on the deadline's own part of the second."""
@@ -205,10 +212,16 @@ class CountdownService:
         watch.timer = asyncio.get_running_loop().call_at(at, self._tick, watch) if remaining else None
 
     def _tick(self, watch: _Watch) -> None:
-        self._wind(watch, self._show_countdown(watch, watch.watchers))
+        self._wind(watch, self._note_tick(watch))
+        self._tell(watch, watch.watchers, "countdown.tick")
 
-    def _show_countdown(self, watch: _Watch, watchers: Iterable[Watcher]) -> int:
-        """The seconds that were told."""
+    def _show_one(self, watch: _Watch, watcher: Watcher) -> None:
+        """Beside a round that may be under way: nobody in that is to miss anything."""
+        self._note_tick(watch)
+        watch.tell(watcher, "countdown.tick")
+
+    def _note_tick(self, watch: _Watch) -> int:
+        """How it stands now; the seconds that are left."""
         left = watch.deadline - self._loop_time()
         remaining, resend_at = _whole_seconds(left), watch.state["resend_at"]
         tick = {
@@ -217,14 +230,14 @@ class CountdownService:
             "resend_at": resend_at,
             "server_now": round(resend_at - max(0.0, left), 3),
         }
-        self._push(watch, watchers, "countdown.tick", tick)
+        watch.note("countdown.tick", tick)
         return remaining
 
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def _push(self, watch: _Watch, watchers: Iterable[Watcher], kind: str, data: dict[str, Any]) -> None:
-        self._rounds.begin((watch, kind), watchers, lambda watcher: watch.tell(watcher, kind, data))
+    def _tell(self, watch: _Watch, watchers: Iterable[Watcher], kind: str) -> None:
+        self._rounds.begin((watch, kind), watchers, lambda watcher: watch.tell(watcher, kind))
 
 
 def _whole_seconds(left: float) -> int:

@@ -132,6 +132,49 @@ async def test_what_is_on_its_way_does_not_reach_a_page_that_watches_no_more(
     assert sum(watcher in leaving for watcher, _ in heard) <= 1, "only one that was told before it left"
 
 
+async def test_a_tab_that_comes_while_others_are_told_takes_nobody_s_tick(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its own at once, and no tab hears an older second after a newer one."""
+    monkeypatch.setattr(slices, "SLICE_S", 0)
+    page = await stack.page()
+    queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    await page.state("delivered")
+    countdowns = stack.services.countdowns
+    (watch,) = countdowns._watches.values()
+
+    class Tab:
+        """Notes the seconds that it is told."""
+
+        def __init__(self) -> None:
+            self.ticks: list[float] = []
+
+        def push(self, kind: str, data: dict[str, Any]) -> None:
+            if kind == "countdown.tick":
+                self.ticks.append(data["server_now"])
+
+        def forgotten(self, transaction: str) -> None:
+            """Not here."""
+
+    async def known(_: str) -> dict[str, Any]:
+        return watch.state
+
+    monkeypatch.setattr(countdowns._codes, "require_state", known)
+    tabs, late = [Tab() for _ in range(20)], Tab()
+    watch.watchers.update(tabs)  # type: ignore[arg-type]
+    watch.timer.cancel()
+    countdowns._tick(watch)
+    watch.timer.cancel()  # the next second mends nothing
+    for _ in range(5):
+        await asyncio.sleep(0)
+    for tab in (late, tabs[-1]):  # a new one, and one that asks again
+        await countdowns.watch(tab, queued["transaction"])  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        while not all(tab.ticks for tab in [*tabs, late]):
+            await asyncio.sleep(0)
+    assert all(tab.ticks == sorted(tab.ticks) for tab in [*tabs, late])
+
+
 async def test_news_that_an_answer_has_overtaken_are_told_no_further(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
