@@ -32,9 +32,9 @@ from server.stores.registry import RegistryStore
 
 BLOCKS, IN_EACH = 700_000, 143  # 100.1 million numbers
 REAL = 700  # blocks whose numbers are in MongoDB too
-FULL = 5  # blocks all of whose numbers are; they begin with 12, which no mobile number does
+FULL = 3  # blocks all of whose numbers are; they begin with 12, which no mobile number does
 MESSAGES = 20_000
-ROUNDS, ROUND_S = 7, 3
+ROUNDS, ROUND_S = 5, 3
 _PATTERNS = 1_000  # different blocks; more would cost time and show nothing
 _AT_ONCE = 100
 Figures = dict[str, float]
@@ -144,16 +144,20 @@ async def size(world: World, known: list[list[int]]) -> Figures:
     }
 
 
-async def reading(world: World, blocks: Sequence[int], count: int) -> Figures:
+async def reading(world: World, blocks: Sequence[int], in_each: int) -> Figures:
     """Read blocks from MongoDB, one after the other, as a service does; and how long that holds the loop."""
     holds: list[float] = []
     probing = asyncio.create_task(probe(holds))
-    began = time.perf_counter()
+    failed, began = 0, time.perf_counter()
     for number in blocks:
-        await world.registry.load(name(number))
+        try:
+            await world.registry.load(name(number))
+        except StoreUnavailable:  # The embedded MongoDB may be too slow for once.
+            failed += 1
     took = time.perf_counter() - began
     probing.cancel()
-    return {"per_s": count / took, "blocks_per_s": len(blocks) / took, "hold_ms": max(holds) * 1000}
+    done = len(blocks) - failed
+    return {"per_s": done * in_each / took, "blocks_per_s": done / took, "hold_ms": max(holds) * 1000}
 
 
 async def probe(holds: list[float]) -> None:
@@ -238,6 +242,7 @@ async def opened(core: set[int]) -> AsyncIterator[World]:
             open_stores(settings, clock) as (mongo, redis, _),
             servers.haoma(core, VAR_DIR=var_dir) as server,
         ):
+            await redis.each("CONFIG", "SET", "appendonly", "no")  # a gigabyte to a disk that others use too
             free = FreeNumbers(redis, await open_tagger(mongo))
             yield World(mongo, redis, free, RegistryStore(mongo, free, clock=clock), server)
 
@@ -253,8 +258,8 @@ async def figures() -> Figures:
         found = await size(full, known)
         await register(full.mongo, [f"{name(n)}{last:04}" for n in range(REAL) for last in known[n % _PATTERNS]])
         await register(full.mongo, [f"{name(n)}{last:04}" for n in range(-FULL, 0) for last in range(10_000)])
-        sparse = await reading(full, range(REAL), REAL * IN_EACH)
-        dense = await reading(full, range(-FULL, 0), FULL * 10_000)
+        sparse = await reading(full, range(REAL), IN_EACH)
+        dense = await reading(full, range(-FULL, 0), 10_000)
         for how, several in (("sparse", sparse), ("dense", dense)):
             found |= {f"{how}_{which}": value for which, value in several.items()}
         await none.know(asked.blocks, lambda number: ())
