@@ -34,7 +34,7 @@ BLOCKS, IN_EACH = 700_000, 143  # 100.1 million numbers
 REAL = 700  # blocks whose numbers are in MongoDB too
 FULL = 3  # blocks all of whose numbers are; they begin with 12, which no mobile number does
 MESSAGES = 20_000
-ROUNDS, ROUND_S = 5, 3
+ROUNDS, ROUND_S = 24, 1
 _PATTERNS = 1_000  # different blocks; more would cost time and show nothing
 _AT_ONCE = 100
 Figures = dict[str, float]
@@ -194,27 +194,34 @@ async def compare(none: World, full: World, asked: Questions) -> Figures:
         "full": await connect(full, free, frozenset()),
         "mixed": await connect(full, asked.messages, asked.taken),
     }
+    asked_of = {"none": none.server, "full": full.server, "mixed": full.server}
     busy: dict[str, list[Sample]] = {which: [] for which in pages}
     calm: dict[str, list[float]] = {which: [] for which in pages}
+    cpu_s = dict.fromkeys(pages, 0.0)
     for _ in range(ROUNDS):
         for which, some in pages.items():
+            before = asked_of[which].cpu_s()
             busy[which].append(right(await load.run(some, ROUND_S)))
+            cpu_s[which] += asked_of[which].cpu_s() - before
     half = median(sample.per_second for sample in busy["none"]) / 2
     for _ in range(ROUNDS):
         for which, some in pages.items():
             calm[which].append(await half_load(some, half, ROUND_S))
     for some in pages.values():
         await load.close(some)
+    found = {"calm_per_s": half}
+    for which, samples in busy.items():
+        found[f"{which}_per_s"] = median(sample.per_second for sample in samples)
+        found[f"{which}_cpu_us"] = cpu_s[which] / sum(sample.per_second * ROUND_S for sample in samples) * 1e6
     busy_ms = {which: [sample.p99_ms for sample in samples] for which, samples in busy.items()}
-    found = {f"{which}_per_s": median(sample.per_second for sample in samples) for which, samples in busy.items()}
-    return found | p99s("busy", busy_ms) | p99s("calm", calm) | {"calm_per_s": half}
+    return found | p99s("busy", busy_ms) | p99s("calm", calm)
 
 
 def p99s(when: str, times: dict[str, list[float]]) -> Figures:
-    """Medians, and those of the ratios to the round beside it of the service that knows no number."""
-    found = {f"{when}_{which}_p99_ms": median(some) for which, some in times.items()}
+    """Of the quietest quarter of the rounds, as others may be at work on the machine."""
+    found = {f"{when}_{which}_p99_ms": quantiles(some, n=4)[0] for which, some in times.items()}
     for which in ("full", "mixed"):
-        found[f"{when}_{which}_ratio"] = median(a / b for a, b in zip(times[which], times["none"], strict=True))
+        found[f"{when}_{which}_ratio"] = found[f"{when}_{which}_p99_ms"] / found[f"{when}_none_p99_ms"]
     return found
 
 
