@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import accounts, delivery, load, monitor, servers
+from benchmarks import accounts, delivery, load, monitor, registry, servers
 from benchmarks.load import HttpClient, Sample, SocketClient
 from benchmarks.servers import Server
 
@@ -73,9 +73,39 @@ async def measure(asked: argparse.Namespace) -> list[Row]:
     if "monitor" in asked.only:
         async with servers.two(server_core) as (both, settings):
             rows += watched(await monitor.figures(both, settings))
+    if "registry" in asked.only:
+        rows += registered(await servers.figures("benchmarks.registry"))
     if "sms" in asked.only:
         rows += sms(await servers.figures("benchmarks.delivery"))
     return rows
+
+
+def registered(has: dict[str, float]) -> list[Row]:
+    """The figures of `benchmarks/registry.py`."""
+    size = f"100 million numbers in {registry.BLOCKS:,} blocks"
+    return [
+        (f"{size}: memory of Redis", f"{has['memory_mb']:,.0f} MB", "", ""),
+        (f"{size}: bytes a number, a block", f"{has['bytes_a_number']:.1f}, {has['bytes_a_block']:,.0f}", "", ""),
+        (f"{size}: written, blocks per second", f"{registry.BLOCKS / has['write_s']:,.0f}", "", ""),
+        ("read from MongoDB, sparse blocks per second", f"{has['sparse_blocks_per_s']:,.0f}", "", ""),
+        ("read from MongoDB, full blocks, numbers per second", f"{has['dense_per_s']:,.0f}", "", ""),
+        *(
+            (
+                f"`mobile.check` of {which}, {when}: p99 (1.2 times that of an empty service)",
+                f"{has[f'{load}_{key}_p99_ms']:.1f} ms",
+                f"{has[f'{load}_none_p99_ms']:.1f} ms",
+                f"{has[f'{load}_{key}_ratio']:.2f}",
+            )
+            for load, when in (("busy", "64 connections"), ("calm", "half load"))
+            for key, which in (("full", "free numbers"), ("mixed", "any numbers"))
+        ),
+        (
+            "`mobile.check` of free numbers, CPU for each",
+            f"{has['full_cpu_us']:.0f} µs",
+            f"{has['none_cpu_us']:.0f} µs",
+            "",
+        ),
+    ]
 
 
 def apart(has: dict[str, float]) -> list[Row]:
@@ -250,7 +280,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4, help="length of a round (default: 4)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of each server (default: 7)")
-    parser.add_argument("--only", choices=MEASUREMENTS, nargs="+", default=MEASUREMENTS, help="these measurements")
+    parser.add_argument(
+        "--only", choices=(*MEASUREMENTS, "registry"), nargs="+", default=MEASUREMENTS, help="these measurements"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table for the docs")
     return parser.parse_args(arguments)
 

@@ -35,7 +35,9 @@ class RegistryStore:
     async def surely_free(self, mobiles: Collection[str]) -> set[str]:
         """Those of `mobiles` that Redis knows to be free. Costs MongoDB nothing."""
         self._in_use = True
-        free = await self._free.among(mobiles) if self._hears_mongo() else set()
+        free = await self._free.among(mobiles)
+        if not self._hears_mongo():
+            return set()
         self.answers["redis"] += len(free)
         return free
 
