@@ -99,6 +99,7 @@ def registered(has: dict[str, float]) -> list[Row]:
             for load, when in (("busy", "64 connections"), ("calm", "half load"))
             for key, which in (("full", "free numbers"), ("mixed", "any numbers"))
         ),
+        ("CPU of Redis for each number", f"{has['full_redis_us']:.2f} µs", f"{has['none_redis_us']:.2f} µs", ""),
         (
             "`mobile.check` of free numbers, CPU for each",
             f"{has['full_cpu_us']:.0f} µs",

@@ -35,6 +35,7 @@ REAL = 700  # blocks whose numbers are in MongoDB too
 FULL = 3  # blocks all of whose numbers are; they begin with 12, which no mobile number does
 MESSAGES = 20_000
 ROUNDS, ROUND_S = 24, 1
+LOOK_UPS, TURN = 5_000, 30
 _PATTERNS = 1_000  # different blocks; more would cost time and show nothing
 _AT_ONCE = 100
 Figures = dict[str, float]
@@ -52,6 +53,10 @@ class World:
 
     async def used_bytes(self) -> float:
         return float((await self.redis.each("INFO", "memory"))[0]["used_memory"])
+
+    async def redis_cpu_s(self) -> float:
+        info = (await self.redis.each("INFO", "cpu"))[0]
+        return float(info["used_cpu_user"] + info["used_cpu_sys"])
 
     async def know(self, blocks: Sequence[int], taken: Callable[[int], Sequence[int]]) -> None:
         """Write bitmaps as the service does, without the reading."""
@@ -158,6 +163,14 @@ async def reading(world: World, blocks: Sequence[int], in_each: int) -> Figures:
     probing.cancel()
     done = len(blocks) - failed
     return {"per_s": done * in_each / took, "blocks_per_s": done / took, "hold_ms": max(holds) * 1000}
+
+
+async def cost(world: World, blocks: Sequence[int]) -> float:
+    """CPU of Redis for each number, in µs, where those of a turn are looked up together."""
+    choose, before = random.Random(9), await world.redis_cpu_s()
+    for _ in range(LOOK_UPS):
+        await world.free.among([f"{name(choose.choice(blocks))}{choose.randrange(10_000):04}" for _ in range(TURN)])
+    return (await world.redis_cpu_s() - before) / LOOK_UPS / TURN * 1e6
 
 
 async def probe(holds: list[float]) -> None:
@@ -270,6 +283,7 @@ async def figures() -> Figures:
         for how, several in (("sparse", sparse), ("dense", dense)):
             found |= {f"{how}_{which}": value for which, value in several.items()}
         await none.know(asked.blocks, lambda number: ())
+        found |= {"none_redis_us": await cost(none, asked.blocks), "full_redis_us": await cost(full, range(BLOCKS))}
         found |= await compare(none, full, asked)
     return found
 
