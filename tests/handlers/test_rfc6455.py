@@ -212,7 +212,7 @@ TABLE = [pytest.param(each, id=f"{group}: {each.name}") for group, rows in GROUP
 
 
 @pytest.mark.parametrize("each", TABLE)
-async def test_a_row(wired: Stack, protocol: str, unhandled: Callable[[], list[str]], each: Row) -> None:
+async def test_ws_9_a_row(wired: Stack, protocol: str, unhandled: Callable[[], list[str]], each: Row) -> None:
     """Exactly this is heard, the end is an end, nobody else notices, and nothing stays."""
     expected = each.tornado if protocol == "tornado" else each.heard
     neighbour = await wired.page()

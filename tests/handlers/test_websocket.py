@@ -61,7 +61,7 @@ async def test_of_a_state_a_page_that_did_not_read_gets_only_the_latest(stack: S
         ]
 
 
-async def test_a_page_that_never_reads_is_cut_off(stack: Stack) -> None:
+async def test_ws_5_a_page_that_never_reads_is_cut_off(stack: Stack) -> None:
     """As soon as what is unsent would be our memory; the others go on."""
     async with Wire.open(stack.port) as wire:
         wire.deafen()

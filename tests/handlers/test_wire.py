@@ -96,7 +96,7 @@ async def test_one_byte_in_each_segment(wired: Stack) -> None:
         assert await wire.all_until() == ["pong a", "PONG x", "pong b", "close 1000"]
 
 
-async def test_text_is_judged_as_it_comes(wired: Stack, protocol: str) -> None:
+async def test_ws_9_text_is_judged_as_it_comes(wired: Stack, protocol: str) -> None:
     """1007 with the first fragment that is none; Tornado waits for the last."""
     async with Wire.open(wired.port) as wire:
         await wire.send(frame(b"\xff", final=False))
