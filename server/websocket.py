@@ -73,10 +73,10 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
         try:
             await sent
             self._unread += await _leave(stream)
-        except StreamClosedError:
+            await self._loop.connect_accepted_socket(lambda: self, stream.socket)
+        except OSError:  # StreamClosedError is one: the client left
             self._finish()
             return
-        await self._loop.connect_accepted_socket(lambda: self, stream.socket)
         _forget_handshake(handler)
         self.start_pinging()
         try:
@@ -224,7 +224,7 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
 
     def send_frame(self, frame: bytes) -> None:
         """What `text_frame` made; the same rules."""
-        if self._frames.state is not State.OPEN:
+        if self._finished or self._frames.state is not State.OPEN:
             return
         self._transport.write(frame)
         if self._backed_up and self._transport.get_write_buffer_size() > self._unsent_max:

@@ -94,8 +94,7 @@ class Redis:
     async def call(self, *command: str | int | float, **reading: bool) -> Any:
         """Run one command; `reading` is for redis-py's parser of its reply."""
         self._require_open()
-        async with redis_faults():
-            return await self._nodes.call(_key_of(command), command, reading)
+        return await self._nodes.call(_key_of(command), command, reading)
 
     async def now(self) -> float:
         """Unix seconds by Redis' clock, as every step has it: of all clocks the one that rules go by."""

@@ -53,6 +53,16 @@ class Step:
             self.done.set_result(reply)
 
 
+class Command(Step):
+    """One command that is no script; `done` will have its reply as Redis gives it."""
+
+    def __init__(self, command: tuple[Any, ...]) -> None:
+        self.packed = hiredis.pack_command(command)
+        self.durable = self.asking = False
+        self.by_source = True  # there is nothing to send again
+        self.done: asyncio.Future[Any]
+
+
 def tag_of(key: str) -> str:
     """What is hashed of a key: all keys with the same are always on one node (Redis Cluster specification)."""
     tag = re.search(r"\{([^}]+)\}", key)

@@ -45,14 +45,10 @@ class Cluster:
 
     async def call(self, key: str | None, command: tuple[Any, ...], reading: dict[str, bool]) -> Any:
         async def work(node: Node, asking: bool) -> Any:
-            if not asking:
-                return await node.call(command, reading)
-            async with node.client.pipeline(transaction=False) as pipeline:
-                pipeline.execute_command("ASKING")
-                pipeline.execute_command(*command, **reading)
-                return (await pipeline.execute())[1]
+            return await node.call(command, reading, asking=asking)
 
-        return await self._at(key, work)
+        async with redis_faults():
+            return await self._at(key, work)
 
     async def masters(self) -> list[Node]:
         await self._require_table()

@@ -7,9 +7,9 @@ from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import ReadOnlyError
 
-from server.stores.redis_batch import CALL_TIMEOUT_S, FAULTS, Step, exchange, unavailable
+from server.stores.redis_batch import CALL_TIMEOUT_S, FAULTS, Command, Step, exchange, unavailable
 from server.stores.redis_url import Address
 
 # A connection carries a whole batch, so few suffice; a batch is as long as this at most.
@@ -58,20 +58,11 @@ class Node:
         self._waiting.append(step)
         return step.done
 
-    async def call(self, command: tuple[Any, ...], reading: dict[str, bool]) -> Any:
-        """Run one command; the time limit is the caller's."""
-        try:
-            answer = await self.client.execute_command(*command, **reading)  # type: ignore[no-untyped-call]
-        except ReadOnlyError:
-            await self._pool.disconnect(inuse_connections=False)
-            raise
-        except ResponseError:
-            raise
-        except BaseException:
-            self.suspect = True
-            raise
-        self.suspect = False
-        return answer
+    async def call(self, command: tuple[Any, ...], reading: dict[str, bool], *, asking: bool = False) -> Any:
+        """Run one command, with the steps of its turn; its reply as redis-py reads it."""
+        reply = await self.submit(Command(command), asking=asking)
+        read = self.client.response_callbacks.get(command[0])
+        return read(reply, **reading) if read else reply
 
     async def aclose(self) -> None:
         """Close all connections once what is under way has ended."""
