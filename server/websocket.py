@@ -329,7 +329,7 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
 
 
 class _Fragments:
-    """The parts of one message. Text is judged part by part."""
+    """The parts of one message. Text is judged part by part; empty ones, which no limit counts, are not kept."""
 
     def __init__(self, text: bool) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")() if text else None
@@ -339,7 +339,9 @@ class _Fragments:
     def add(self, data: bytes, last: bool) -> str | bytes | None:
         """The whole message, if this was its last part; UnicodeDecodeError."""
         self.size += len(data)
-        self._parts.append(self._decoder.decode(data, last) if self._decoder else data)
+        part = self._decoder.decode(data, last) if self._decoder else data
+        if part:
+            self._parts.append(part)
         if not last:
             return None
         return "".join(self._parts) if self._decoder else b"".join(self._parts)

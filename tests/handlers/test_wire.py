@@ -107,6 +107,20 @@ async def test_ws_9_text_is_judged_as_it_comes(wired: Stack, protocol: str) -> N
             assert await wire.all_until() == ["close 1007"]
 
 
+async def test_fragments_of_nothing_take_no_memory(wired: Stack) -> None:
+    """No limit of size counts them, so nothing of them may be kept."""
+    nothing = frame(b"", 0, final=False) * 20_000
+    async with Wire.open(wired.port) as wire:
+        await wire.send(frame(asking("a"), final=False) + nothing + frame(b"x", PING))
+        assert await wire.next() == "PONG x"
+        connection = only_socket(wired).ws_connection
+        if isinstance(connection, websocket.SansIoProtocol):
+            assert connection._fragments is not None
+            assert len(connection._fragments._parts) == 1
+        await wire.send(frame(b"", 0))
+        assert await wire.next() == "pong a"
+
+
 # How it ends
 
 
