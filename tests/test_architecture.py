@@ -88,6 +88,7 @@ BESIDES: dict[str, set[str]] = {
     "handlers.admin_socket": {"schemas.envelope"},
     "handlers.inbox": {"schemas.envelope", "schemas.sandbox", "services", "services.inbox", "services.sandbox"}
     | {"sms.faults"},
+    "handlers.page_socket": {"schemas.envelope"},
     "handlers.push_frames": {"schemas.envelope"},
     "handlers.api": {"services.sessions"},
     "handlers.base": {"websocket"},
