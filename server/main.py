@@ -116,7 +116,7 @@ def _spare_the_collector() -> None:
     costs more than all limits of a check."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _on_signals() -> asyncio.Event:

@@ -615,16 +615,17 @@ class Dispatcher:
     async def run(self, operation: Operation, caller: Caller, data: Data) -> Reply:
         """The reply, ready for the wire; every fault becomes an AppError."""
         ended = self._count(operation, caller)
-        outcome: Reply | AppError = AppError("internal_error")
         try:
             with about_request(caller.request_id):
-                outcome = await self._run(operation, caller, data)
-            return outcome
-        except AppError as fault:
-            outcome = fault
+                reply = await self._run(operation, caller, data)
+        except AppError as fault:  # No other name may hold it: it holds this frame, and that the page.
+            ended(fault)
             raise
-        finally:
-            ended(outcome)
+        except BaseException:
+            ended(AppError("internal_error"))
+            raise
+        ended(reply)
+        return reply
 
     def begin(self, operation: Operation, caller: Caller, data: Data, done: Done) -> bool:
         """The same for a row that can begin without a task; `done` hears of the end, once. False if it cannot."""
@@ -722,6 +723,7 @@ class Dispatcher:
 
 def field_faults(fault: ValidationError) -> AppError:
     """All faults at once; a bad mobile names the whole error."""
+    fault.__traceback__ = None  # marshmallow holds the fault in a frame that this holds, and that our caller
     messages: dict[str, Any] = fault.normalized_messages()  # type: ignore[no-untyped-call]
     fields = {str(name)[:64]: _flat(found) for name, found in messages.items()}
     bad_mobile = any(fields.get(name, ["field.unknown"]) != ["field.unknown"] for name in ("mobile", "new_mobile"))

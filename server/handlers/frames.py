@@ -44,9 +44,9 @@ async def answer_frame(
 
 async def answer_request(request: Request, frame_id: FrameId, caller: Caller, *, respond: Respond) -> bytes:
     """The same for one that was read."""
+    if isinstance(request, AppError):
+        return refusal_frame(request, frame_id, caller)
     try:
-        if isinstance(request, AppError):
-            raise request
         kind, data = await respond(request, caller)
     except AppError as fault:
         return refusal_frame(fault, frame_id, caller)

@@ -212,6 +212,8 @@ class PageSocket(SocketHandler):
         if self._patience:
             self._patience.cancel()
         self._leave()
+        # Or page and caller would hold each other until the collector of cycles comes, which is seldom.
+        self._caller = dataclasses.replace(self._caller, watcher=None)
 
     def on_finish(self) -> None:
         """An answer instead of a websocket: the handshake came to nothing."""

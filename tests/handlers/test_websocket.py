@@ -1,7 +1,10 @@
 """What our transport promises beside RFC 6455 (test_rfc6455.py): nobody is waited for, and nobody is starved."""
 
 import asyncio
+import gc
 import inspect
+import json
+import weakref
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from server.schemas.envelope import frame as frame_of
 from server.websocket import SLICE_BYTES, SansIoProtocol
 from tests.conftest import Stack
 from tests.helpers import MOBILE
-from tests.wire import PING, Wire, asking, assert_served, frame
+from tests.wire import PATIENCE_S, PING, Wire, asking, assert_served, forgotten, frame
 
 LONG = frame_of("long", None, {"text": "x" * 4000})
 pytestmark = pytest.mark.gen_test(timeout=30)
@@ -35,6 +38,10 @@ def backed_up(page: PageSocket) -> bool:
     wire = page.ws_connection
     assert isinstance(wire, SansIoProtocol)
     return wire._backed_up
+
+
+def message(kind: str, data: dict[str, Any]) -> bytes:
+    return json.dumps({"type": kind, "id": 1, "data": data}).encode()
 
 
 def tick(transaction: str, remaining: int) -> dict[str, Any]:
@@ -106,6 +113,26 @@ async def test_a_flood_of_tiny_frames_leaves_the_loop_to_others(stack: Stack) ->
             assert await wire.next() == "PONG"
         assert unread[0] > 10 * SLICE_BYTES
         assert not flood._unread
+
+
+async def test_a_page_that_left_takes_no_memory(stack: Stack) -> None:
+    """Not even until the collector of cycles comes by: that is seldom."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with Wire.open(stack.port) as wire:
+            pages = [weakref.ref(page) for page in stack.sockets]
+            wires = [weakref.ref(page.ws_connection) for page in stack.sockets]
+            for kind, data in (("mobile.check", {"mobile": MOBILE}), ("ping", {}), ("sms.send", {"mobile": MOBILE})):
+                await wire.send(frame(message(kind, data)))
+                await wire.message()
+            wire.leave()
+            await forgotten(stack)
+        async with asyncio.timeout(PATIENCE_S):
+            while any(one() for one in (*pages, *wires)):
+                await asyncio.sleep(0)
+    finally:
+        gc.enable()
 
 
 def test_what_we_lean_on_in_tornado_is_there() -> None:
