@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --requir
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types bench soak chaos fuzz try-nginx lock admin verify-audit clean
+.PHONY: help run test lint types bench bench-compare profile soak chaos fuzz try-nginx lock admin verify-audit clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,8 +25,15 @@ lint: $(VENV)/.test ## check style and format
 types: $(VENV)/.test ## check types
 	@$(BIN)/mypy --strict server run.py
 
-bench: $(VENV)/.test $(VENV)/.embedded static/vendor/.stamp ## measure
+bench: $(VENV)/.bench $(VENV)/.embedded static/vendor/.stamp ## measure beside peers; ARGS="--only ws --rounds 3"
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+BASE ?= HEAD
+bench-compare: $(VENV)/.test $(VENV)/.embedded static/vendor/.stamp ## this checkout beside another commit; BASE=<rev>
+	@$(BIN)/python -m benchmarks.compare $(BASE) $(ARGS)
+
+profile: $(VENV)/.bench $(VENV)/.embedded static/vendor/.stamp ## where the microseconds of a check go
+	@$(BIN)/python -m benchmarks.profile $(ARGS)
 
 soak: $(VENV)/.test $(VENV)/.embedded ## one server for an hour: is it flat? ARGS="--minutes 60 --pages 2000 --checks 200"
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
@@ -43,7 +50,7 @@ try-nginx: $(VENV)/.test $(VENV)/.embedded-tested ## try docs/examples/nginx.con
 UV ?= uv
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: ## write requirements/*.lock anew from *.in (needs uv); ARGS=--upgrade takes newer versions
-	@for name in run embedded test node; do \
+	@for name in run embedded test node bench; do \
 	  $(COMPILE) $(ARGS) requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	done
 
@@ -84,6 +91,11 @@ $(VENV)/.embedded-tested: $(VENV)/.embedded
 $(VENV)/.test: requirements/test.lock $(VENV)/.run
 	@echo "Installing the test tools ..."
 	@$(PIP) -r requirements/test.lock
+	@touch $@
+
+$(VENV)/.bench: requirements/bench.lock $(VENV)/.test
+	@echo "Installing what Haoma is measured against ..."
+	@$(PIP) -r requirements/bench.lock
 	@touch $@
 
 static/vendor/.stamp: package.json package-lock.json .npmrc tools/vendor.py requirements/node.lock $(BIN)/python

@@ -6,7 +6,10 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
-from benchmarks.servers import Server
+from benchmarks import servers, targets
+from benchmarks.processes import Server
+from benchmarks.rows import Row
+from benchmarks.turns import Bench
 from tests.helpers import PASSWORD, PageClient, RestClient
 
 PAIRS = 200
@@ -14,6 +17,24 @@ LOGINS, CHECKING_PAGES, CHECK_EVERY_S, CROWD_S = 50, 10, 0.1, 10
 # None of them is guessed at so often that its codes or passwords are closed.
 _KNOWN = [f"154{place:08d}" for place in range(1, 41)]
 Figures = dict[str, float]
+
+
+async def measure(bench: Bench) -> list[Row]:
+    """On a server of its own."""
+    async with servers.haoma(bench.core) as server:
+        return rows(await figures(server))
+
+
+def rows(has: Figures) -> list[Row]:
+    """Its part of the table."""
+    crowd = f"`mobile.check` beside {LOGINS} logins under way (PW-7), p99"
+    operations = (("login", "login (PW-8)"), ("reset_send", "SMS for a reset"), ("reset", "reset (OTP-13)"))
+    apart = f"known and unknown account apart, median of {PAIRS}"
+    return [
+        *(Row(f"{name}: {apart}", has[f"{key}_apart_ms"], "ms", target=targets.APART) for key, name in operations),
+        Row(crowd, has["check_p99_ms"], "ms", target=targets.LOGIN_CHECK_P99),
+        Row("the same with no logins", has["quiet_check_p99_ms"], "ms"),
+    ]
 
 
 async def figures(server: Server) -> Figures:

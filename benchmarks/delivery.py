@@ -18,7 +18,10 @@ from typing import TextIO
 
 import uvloop
 
-from benchmarks.servers import ROOT, cores
+from benchmarks import processes, targets
+from benchmarks.processes import ROOT, cores
+from benchmarks.rows import Row
+from benchmarks.turns import Bench
 from server.clock import Clock
 from server.container import open_services, open_stores
 from server.events import EventBus
@@ -63,8 +66,27 @@ class Recorder:
         return SendResult("", delivered=True)
 
 
+async def measure(_: Bench) -> list[Row]:
+    """In a process of its own, which finds its core."""
+    return rows(await processes.figures("benchmarks.delivery"))
+
+
+def rows(has: Figures) -> list[Row]:
+    """Its part of the table; the peer are the same requests to the vendor with nothing around them."""
+    queue, bare = f"{JOBS:,} SMS to a vendor that takes {LATENCY_MS} ms", "bare requests"
+    faster, cheaper = has["drain_per_s"] / has["bare_per_s"], has["bare_cpu_us"] / has["drain_cpu_us"]
+    late = (has["drain_lag_p99_ms"], "ms", has["bare_lag_p99_ms"], bare)
+    return [
+        Row("SMS put in line, p99", has["enqueue_p99_ms"], "ms", target=targets.QUEUE_P99),
+        Row("idle: put in line until the vendor is called, p99", has["call_p99_ms"], "ms", target=targets.CALL_P99),
+        Row(f"{queue}, per second", has["drain_per_s"], "/s", has["bare_per_s"], bare, [faster], targets.DRAIN),
+        Row(f"{queue}, CPU for each", has["drain_cpu_us"], "µs", has["bare_cpu_us"], bare, [cheaper]),
+        Row(f"{queue}, loop late by, p99", *late, target=targets.DRAIN_LATE),
+    ]
+
+
 @dataclass(frozen=True)
-class Bench:
+class Ground:
     """What the measurements share."""
 
     settings: Settings
@@ -79,7 +101,7 @@ class Bench:
         )
 
 
-async def idle(bench: Bench) -> Figures:
+async def idle(bench: Ground) -> Figures:
     """One SMS at a time: how long to put it in line, and until the provider is called."""
     recorder, queued, called = Recorder(), [], []
     async with bench.services(Route(recorder, rate=1_000_000)) as services:
@@ -94,7 +116,7 @@ async def idle(bench: Bench) -> Figures:
     return percentiles("enqueue", queued) | percentiles("call", called)
 
 
-async def fill(bench: Bench) -> None:
+async def fill(bench: Ground) -> None:
     """JOBS accepted SMS, in line, and nobody there to take them."""
     rules = CodeRules(expire_s=bench.settings.sms_expire_s, enforce=False)
     codes = CodeService(
@@ -116,7 +138,7 @@ async def fill(bench: Bench) -> None:
         await asyncio.gather(*map(put, range(start, start + 200)))
 
 
-async def drain(bench: Bench) -> Figures:
+async def drain(bench: Ground) -> Figures:
     """A long queue worked off through a vendor that takes its time."""
     await bench.redis.each("FLUSHALL")
     await fill(bench)
@@ -125,7 +147,7 @@ async def drain(bench: Bench) -> Figures:
         return await rate("drain", partial(until, lambda: accepted._value.get() >= JOBS))
 
 
-async def bare(bench: Bench) -> Figures:
+async def bare(bench: Ground) -> Figures:
     """The same requests to the vendor, and nothing else: no queue, no code, nobody told."""
     http, left = VendorHttp(), iter(range(JOBS))
     (route,) = make_routes(["yuntongxun"], bench.settings.sms_options, http=http, clock=bench.clock, sandboxes={})
@@ -193,7 +215,7 @@ def stand_in(beside: set[int]) -> Iterator[dict[str, str]]:
 
 
 @asynccontextmanager
-async def opened(core: set[int], beside: set[int], silent: TextIO) -> AsyncIterator[Bench]:
+async def opened(core: set[int], beside: set[int], silent: TextIO) -> AsyncIterator[Ground]:
     """Stores and vendor on the other cores, this process on its own."""
     load_texts()
     set_up_logs("json", silent)
@@ -206,10 +228,10 @@ async def opened(core: set[int], beside: set[int], silent: TextIO) -> AsyncItera
         async with open_stores(settings, clock) as (mongo, redis, _):
             if core:
                 os.sched_setaffinity(0, core)
-            yield Bench(settings, mongo, redis, clock)
+            yield Ground(settings, mongo, redis, clock)
 
 
-async def measure() -> Figures:
+async def figures() -> Figures:
     """All figures."""
     core, beside = cores()
     with Path(os.devnull).open("w", encoding="utf-8") as silent:
@@ -218,4 +240,4 @@ async def measure() -> Figures:
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(measure())))
+    print(json.dumps(uvloop.run(figures())))

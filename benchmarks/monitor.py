@@ -10,9 +10,11 @@ from contextlib import AsyncExitStack
 from time import perf_counter, time
 from typing import Any
 
-from benchmarks import load
-from benchmarks.load import Client, SocketClient
-from benchmarks.servers import ROOT, Server
+from benchmarks import load, messages, servers, targets
+from benchmarks.clients import Client, SocketClient
+from benchmarks.processes import ROOT, Server
+from benchmarks.rows import Row
+from benchmarks.turns import Bench
 from tests.helpers import PASSWORD, PageClient, RestClient
 
 PAGES, CHECKS_A_SECOND, MONITORS = 5_000, 500, 3
@@ -23,14 +25,32 @@ _OPERATOR = "15400000099"
 Figures = dict[str, float]
 
 
+async def measure(bench: Bench) -> list[Row]:
+    """On servers of its own."""
+    async with servers.two(bench.core) as (both, settings):
+        return rows(await figures(both, settings))
+
+
+def rows(has: Figures) -> list[Row]:
+    """Its part of the table."""
+    crowd = f"{PAGES:,} pages, {CHECKS_A_SECOND} checks/s, two processes"
+    cost = (has["cores_with"] - has["cores_without"]) * 100
+    apart = targets.MONITOR_APART
+    return [
+        Row(f"{crowd}: the monitor's checks and the load's apart", has["checks_apart"] * 100, "%", target=apart),
+        Row(f"{crowd}: the monitor's pages and the load's apart", has["pages_apart"] * 100, "%", target=apart),
+        Row(f"{crowd}: {MONITORS} monitors cost, of a core", cost, "%", target=targets.MONITOR_COST),
+        Row(f"{crowd}: all of it without them, of a core", has["cores_without"] * 100, "%"),
+        Row(f"{crowd}: `mobile.check` p99", has["check_p99_ms"], "ms"),
+    ]
+
+
 async def figures(pair: Sequence[Server], environ: dict[str, str]) -> Figures:
     """`checks_apart` and `pages_apart`: of what the load did, by which part the monitor was wrong; `cores`: CPU of
     both servers with the monitors beside without; `check_p99_ms` meanwhile."""
     token = await _operator(pair[0], environ)
-    count, pings, checks = PAGES // 2 - _CHECKING, load.pings(), load.checks()
-    idle = [await load.connect(SocketClient, server.port, count, pings, b"") for server in pair]
-    for clients in idle:
-        await load.ask_once(clients)
+    count, pings, checks = PAGES // 2 - _CHECKING, messages.pings(), messages.checks()
+    idle = [await load.pages(SocketClient, server.port, count, pings) for server in pair]
     asking = [await load.connect(SocketClient, server.port, _CHECKING, checks, b"true") for server in pair]
     pages = [client for clients in asking for client in clients]
     with_, without = [], []

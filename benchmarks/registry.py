@@ -1,11 +1,13 @@
 """The registry at full size: 100 million numbers in the embedded Redis, beside a service where nobody has registered.
 
-`python -m benchmarks.registry` measures in a process of its own and prints JSON. The numbers are spread evenly over
+`python -m benchmarks.registry` measures in a process of its own and prints JSON, of which the table has the most
+important. The numbers are spread evenly over
 all 700,000 blocks that there are in China (13 to 19), which is the dearest way to store them. A part of them is in
 MongoDB too, and those are the taken ones that are asked for: so MongoDB is asked as it would be.
 """
 
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -18,9 +20,12 @@ from statistics import median, quantiles
 
 import uvloop
 
-from benchmarks import load, servers
+from benchmarks import load, messages, processes, servers, targets
+from benchmarks.clients import SocketClient
 from benchmarks.load import Sample
-from benchmarks.servers import Server
+from benchmarks.processes import Server
+from benchmarks.rows import Row
+from benchmarks.turns import Bench
 from server.clock import Clock
 from server.container import open_stores, open_tagger
 from server.errors import StoreUnavailable
@@ -39,6 +44,29 @@ LOOK_UPS, TURN = 5_000, 30
 _PATTERNS = 1_000  # different blocks; more would cost time and show nothing
 _AT_ONCE = 100
 Figures = dict[str, float]
+
+
+async def measure(_: Bench) -> list[Row]:
+    """In a process of its own, which finds its core."""
+    return rows(await processes.figures("benchmarks.registry"))
+
+
+def rows(has: Figures) -> list[Row]:
+    """The delay of a check, and what the numbers take. The peer is the same service where nobody has registered."""
+    what, none = "`mobile.check` with 100 million registered", "nobody registered"
+    calm = (has["calm_full_p99_ms"], "ms", has["calm_none_p99_ms"], none, [has["calm_full_ratio"]])
+    busy = (has["busy_full_p99_ms"], "ms", has["busy_none_p99_ms"], none, [has["busy_full_ratio"]])
+    return [
+        Row(f"{what}: p99 at half load", *calm, targets.REGISTRY),
+        Row(f"{what}: p99", *busy),
+        Row("100 million registered: memory in Redis", has["memory_mb"], "MB"),
+        Row("100 million registered: bytes in Redis for each", has["bytes_a_number"], "B"),
+        Row("bitmaps written, per second", BLOCKS / has["write_s"], "/s"),
+        Row("sparse blocks read from MongoDB, per second", has["sparse_blocks_per_s"], "/s"),
+        Row("numbers of full blocks read from MongoDB, per second", has["dense_per_s"], "/s"),
+        Row("CPU of Redis for each number looked up", has["full_redis_us"], "µs", has["none_redis_us"], none),
+        Row("`mobile.check`, CPU for each", has["full_cpu_us"], "µs", has["none_cpu_us"], none),
+    ]
 
 
 @dataclass(frozen=True)
@@ -76,21 +104,16 @@ class World:
             await self.know(left, taken)
 
 
-class Asker(load.SocketClient):
+class Asker(SocketClient):
     """Knows what the right answer to each question is."""
 
     taken: frozenset[bytes] = frozenset()
-    asking = False
 
-    def ask(self) -> None:
-        super().ask()
-        self.asking = True
-        self._right = b'"available":false' if self._messages[self._next] in self.taken else b'"available":true'
-
-    def take(self, answer: bytes) -> None:
-        if b'"id":7' in answer:
-            self.asking = False
-        super().take(answer)
+    def ask(self, since: float = 0) -> None:
+        message = next(self._messages)
+        self._right = b'"available":false' if message in self.taken else b'"available":true'
+        self._sent = since or time.perf_counter()
+        self.transport.write(message)
 
 
 def name(number: int) -> str:
@@ -108,25 +131,25 @@ def patterns() -> list[list[int]]:
 class Questions:
     """Checks of numbers of all blocks, as many of them taken as there are among all numbers."""
 
-    messages: list[bytes]
+    asked: list[bytes]
     taken: frozenset[bytes]
     blocks: list[int]
 
 
 def questions(known: list[list[int]]) -> Questions:
     """MESSAGES of them."""
-    choose, messages, taken, blocks = random.Random(8), [], set(), set()
+    choose, asked, taken, blocks = random.Random(8), [], set(), set()
     for _ in range(MESSAGES):
         is_taken = choose.random() < IN_EACH / 10_000
         number = choose.randrange(REAL if is_taken else BLOCKS)
         within = known[number % _PATTERNS]
         last = choose.choice(within) if is_taken else choose.choice([*set(range(10_000)) - set(within)])
         text = b'{"type":"mobile.check","id":7,"data":{"mobile":"%b%04d"}}' % (name(number).encode(), last)
-        messages.append(load.frame(text))
+        asked.append(messages.frame(text))
         if is_taken:
-            taken.add(messages[-1])
+            taken.add(asked[-1])
         blocks.add(number)
-    return Questions(messages, frozenset(taken), sorted(blocks))
+    return Questions(asked, frozenset(taken), sorted(blocks))
 
 
 async def register(mongo: Mongo, mobiles: Sequence[str]) -> None:
@@ -181,31 +204,14 @@ async def probe(holds: list[float]) -> None:
         holds.append(time.perf_counter() - asked - 0.001)
 
 
-async def half_load(clients: list[Asker], per_second: float, seconds: float) -> float:
-    """p99 in ms where nobody waits in line."""
-    for client in clients:
-        client.times = []
-    began, asked = time.perf_counter(), 0
-    while (passed := time.perf_counter() - began) < seconds:
-        while asked < passed * per_second:
-            client = clients[asked % len(clients)]
-            asked += 1
-            if not client.asking:
-                client.ask()
-        await asyncio.sleep(0.0005)
-    while any(client.asking for client in clients):
-        await asyncio.sleep(0.01)
-    return quantiles((one for client in clients for one in client.times), n=100)[98] * 1000
-
-
-async def compare(none: World, full: World, asked: Questions) -> Figures:
+async def compare(none: World, full: World, asking: Questions) -> Figures:
     """The same load in turns on a service that knows no number and on the full one, of which only free numbers are
     asked, then any: first as much as 64 pages can ask, then half of that."""
-    free = [message for message in asked.messages if message not in asked.taken]
+    free = [message for message in asking.asked if message not in asking.taken]
     pages = {
         "none": await connect(none, free, frozenset()),
         "full": await connect(full, free, frozenset()),
-        "mixed": await connect(full, asked.messages, asked.taken),
+        "mixed": await connect(full, asking.asked, asking.taken),
     }
     asked_of = {"none": none.server, "full": full.server, "mixed": full.server}
     busy: dict[str, list[Sample]] = {which: [] for which in pages}
@@ -216,10 +222,11 @@ async def compare(none: World, full: World, asked: Questions) -> Figures:
             before = asked_of[which].cpu_s()
             busy[which].append(right(await load.run(some, ROUND_S)))
             cpu_s[which] += asked_of[which].cpu_s() - before
+            await load.stop(some)
     half = median(sample.per_second for sample in busy["none"]) / 2
     for _ in range(ROUNDS):
         for which, some in pages.items():
-            calm[which].append(await half_load(some, half, ROUND_S))
+            calm[which].append(right(await load.pace(some, half, ROUND_S)).p99_ms)
     for some in pages.values():
         await load.close(some)
     found = {"calm_per_s": half}
@@ -245,11 +252,12 @@ def right(sample: Sample) -> Sample:
     return sample
 
 
-async def connect(world: World, messages: list[bytes], taken: frozenset[bytes]) -> list[Asker]:
+async def connect(world: World, asked: list[bytes], taken: frozenset[bytes]) -> list[Asker]:
     """Pages that are warm."""
     kind = type("Asker", (Asker,), {"taken": taken})
-    clients = await load.connect(kind, world.server.port, load.CONNECTIONS, messages, b"")
+    clients: list[Asker] = await load.connect(kind, world.server.port, load.CONNECTIONS, itertools.cycle(asked))
     right(await load.run(clients, 1))
+    await load.stop(clients)
     return clients
 
 
@@ -269,11 +277,11 @@ async def opened(core: set[int]) -> AsyncIterator[World]:
 
 async def figures() -> Figures:
     """All of it, in about five minutes."""
-    core, beside = servers.cores()
+    core, beside = processes.cores()
     if beside:
         os.sched_setaffinity(0, beside)
     known = patterns()
-    asked = questions(known)
+    asking = questions(known)
     async with opened(core if beside else set()) as none, opened(core if beside else set()) as full:
         found = await size(full, known)
         await register(full.mongo, [f"{name(n)}{last:04}" for n in range(REAL) for last in known[n % _PATTERNS]])
@@ -282,9 +290,9 @@ async def figures() -> Figures:
         dense = await reading(full, range(-FULL, 0), 10_000)
         for how, several in (("sparse", sparse), ("dense", dense)):
             found |= {f"{how}_{which}": value for which, value in several.items()}
-        await none.know(asked.blocks, lambda number: ())
-        found |= {"none_redis_us": await cost(none, asked.blocks), "full_redis_us": await cost(full, range(BLOCKS))}
-        found |= await compare(none, full, asked)
+        await none.know(asking.blocks, lambda number: ())
+        found |= {"none_redis_us": await cost(none, asking.blocks), "full_redis_us": await cost(full, range(BLOCKS))}
+        found |= await compare(none, full, asking)
     return found
 
 

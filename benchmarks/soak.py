@@ -20,10 +20,11 @@ from time import perf_counter
 
 import uvloop
 
-from benchmarks import load, servers
-from benchmarks.__main__ import machine, raise_file_limit
-from benchmarks.load import SocketClient
-from benchmarks.servers import ROOT, Server
+from benchmarks import load, messages, processes, servers
+from benchmarks.__main__ import raise_file_limit
+from benchmarks.clients import SocketClient
+from benchmarks.machine import machine
+from benchmarks.processes import ROOT, Server
 from tests.helpers import RestClient
 
 SAMPLE_S = 10
@@ -59,11 +60,11 @@ class Page(SocketClient):
     waiting = left = lost = False
     queued = 0
 
-    def ask(self) -> None:
+    def ask(self, since: float = 0) -> None:
         """Unless it still waits; an answer that never comes is a wrong one."""
         if not self.waiting:
             self.waiting = True
-            super().ask()
+            super().ask(since)
         elif perf_counter() - self._sent > NEVER_S:
             self.wrong += 1
 
@@ -92,7 +93,7 @@ class Crowd:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._messages = load.checks()
+        self._messages = messages.checks()
         self._pages: deque[Page] = deque()
         self._gone: list[Page] = []
         self.over = False
@@ -100,9 +101,7 @@ class Crowd:
 
     async def come(self, count: int) -> None:
         """So many more, each with its first check."""
-        pages = await load.connect(Page, self._port, count, self._messages, b'"available":true')
-        await load.ask_once(pages)
-        self._pages += pages  # type: ignore[arg-type]
+        self._pages += await load.pages(Page, self._port, count, self._messages, b'"available":true')
 
     async def check(self) -> None:
         """The page whose turn it is asks for a number."""
@@ -111,7 +110,7 @@ class Crowd:
 
     async def send_sms(self) -> None:
         """Its steps and its countdown are then pushed to that page."""
-        random.choice(self._pages).transport.write(load.frame(_SMS % next(self._number)))
+        random.choice(self._pages).transport.write(messages.frame(_SMS % next(self._number)))
 
     async def replace(self) -> None:
         """Any page leaves, and another one comes."""
@@ -212,7 +211,7 @@ def judge(samples: Sequence[Sample], before: Sample, after: Sample) -> list[str]
 
 async def soak(asked: argparse.Namespace, record: Callable[[Sample], None]) -> list[str]:
     """What is not flat, after so many minutes."""
-    core, others = servers.cores()
+    core, others = processes.cores()
     if others:
         os.sched_setaffinity(0, others)
     async with servers.haoma(core) as server:
