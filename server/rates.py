@@ -5,18 +5,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import orjson
-
 from server.errors import AppError, wait_s
 
-Row = tuple[str | int, ...]
+Rule = tuple[str | int, ...]
 
 
 # Limits are not to be changed. That dataclasses could see to it, at a price that is paid for each check of a number.
 @dataclass(slots=True)
 class _Kind:
-    """What all limits have. `row` and `refund_parts` are what limit.lua and refund.lua want to know of one, `key`
-    what tells its key from others; a soft limit asks for a captcha instead of refusing."""
+    """What all limits have. `rule` and `member` are what limit.lua wants to know of one, `refund_parts` is what
+    refund.lua does, `key` tells its key from others; a soft limit asks for a captcha instead of refusing."""
 
     dimension: str
     count: int
@@ -32,13 +30,16 @@ class Rate(_Kind):
     key: str = field(init=False, compare=False, repr=False)
     emission_us: int = field(init=False)
     tolerance_us: int = field(init=False)
-    row: orjson.Fragment = field(init=False, compare=False, repr=False)
+    member: str = field(init=False, default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self.key = self.dimension
         self.emission_us = self.period_s * 1_000_000 // self.count
         self.tolerance_us = (self.burst - 1) * self.emission_us
-        self.row = orjson.Fragment(orjson.dumps(("rate", self.soft, self.emission_us, self.tolerance_us)))
+
+    @property
+    def rule(self) -> Rule:
+        return "rate", self.soft, self.emission_us, self.tolerance_us
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
@@ -56,8 +57,8 @@ class Few(_Kind):
         return self.dimension
 
     @property
-    def row(self) -> Row:
-        return "few", self.soft, self.period_s * 1_000_000, self.count, self.member
+    def rule(self) -> Rule:
+        return "few", self.soft, self.period_s * 1_000_000, self.count
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
@@ -68,7 +69,7 @@ class Few(_Kind):
 class Run(_Kind):
     """`count` neighbouring numbers `within` something in `period_s`: then nothing for six times as long."""
 
-    number: str
+    member: str  # the number
     within: str
 
     @property
@@ -76,12 +77,12 @@ class Run(_Kind):
         return f"{self.dimension}:{self.within}"
 
     @property
-    def row(self) -> Row:
-        return "run", self.soft, self.period_s * 1_000_000, self.count, self.number
+    def rule(self) -> Rule:
+        return "run", self.soft, self.period_s * 1_000_000, self.count
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
-        return "run", self.number
+        return "run", self.member
 
 
 Limit = Rate | Few | Run

@@ -246,7 +246,7 @@ class LimitService:
 
     def _run(self, dimension: str, count: int, mobile: str) -> Run:
         within = self._block(mobile).name
-        return Run(dimension, count, _RUN_S, number=str(int(mobile[BLOCK_DIGITS:])), within=within)
+        return Run(dimension, count, _RUN_S, member=str(int(mobile[BLOCK_DIGITS:])), within=within)
 
     def _tag_address(self, address: str) -> Tag:
         return self._tagger.tag(f"address:{address_group(address)}")

@@ -14,7 +14,7 @@ from server.services.mobiles import MobileService
 from server.tasks import Tasks
 
 _log = get_log(__name__)
-MOST_TOGETHER = 100  # answering holds the loop
+MOST_TOGETHER = 32  # Redis works on the next part while one is answered; and answering holds the loop
 Answer = bool | None
 Done = Callable[[Answer | AppError], None]
 

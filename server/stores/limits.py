@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from server.errors import StoreUnavailable
 from server.rates import Limit
 from server.stores.redis import Redis
@@ -40,12 +42,13 @@ class LimitStore:
     async def charge_all(
         self, action: str, asked: Sequence[tuple[Tag, Limits, bool]], *, mode: str
     ) -> list[Verdict | StoreUnavailable]:
-        """The same for many: `(subject, limits, captcha passed)` of each."""
+        """The same for many: `(subject, limits, captcha passed)` of each; limits may differ in their members only."""
         rows = [
-            (_keys(action, subject, limits), (mode, passed, [limit.row for limit in limits]))
+            (_keys(action, subject, limits), (passed, *[limit.member for limit in limits]))
             for subject, limits, passed in asked
         ]
-        found = await self._redis.run_rows("limit", rows)
+        rules = orjson.dumps([limit.rule for limit in asked[0][1]]).decode()
+        found = await self._redis.run_rows("limit", rows, mode, rules)
         return [_verdict(answer, limits) for answer, (_, limits, _) in zip(found, asked, strict=True)]
 
     async def refund(self, action: str, subject: Tag, limits: Limits) -> None:

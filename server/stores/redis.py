@@ -59,16 +59,16 @@ class Redis:
         values = (self._clock.offset_ms, *args)
         return await self._nodes.run(keys[0], Step(self._scripts[script], keys, values, durable=durable))
 
-    async def run_rows(self, script: str, rows: Sequence[Row]) -> list[Any]:
+    async def run_rows(self, script: str, rows: Sequence[Row], *shared: str | int) -> list[Any]:
         """Run a script that takes many rows, each `(keys, value)`: it gets all keys, one row's after the other's, and
-        the values as a JSON list in ARGV[2]. Answers that to each, or StoreUnavailable in its place: of a Cluster one
-        node may be away."""
+        the values as a JSON list in ARGV[2]; what they share follows. Answers that to each, or StoreUnavailable in
+        its place: of a Cluster one node may be away."""
         answers: list[Any] = [None] * len(rows)
         groups = self._groups(rows)
         if len(groups) == 1:
-            await self._run_group(script, rows, groups[0], answers)
+            await self._run_group(script, rows, groups[0], answers, shared)
         else:
-            await asyncio.gather(*(self._run_group(script, rows, group, answers) for group in groups))
+            await asyncio.gather(*(self._run_group(script, rows, group, answers, shared) for group in groups))
         return answers
 
     def _groups(self, rows: Sequence[Row]) -> list[Sequence[int]]:
@@ -80,9 +80,16 @@ class Redis:
             found.setdefault(tag_of(keys[0]), []).append(at)
         return [group[at : at + MOST_ROWS] for group in found.values() for at in range(0, len(group), MOST_ROWS)]
 
-    async def _run_group(self, script: str, rows: Sequence[Row], group: Sequence[int], answers: list[Any]) -> None:
+    async def _run_group(
+        self,
+        script: str,
+        rows: Sequence[Row],
+        group: Sequence[int],
+        answers: list[Any],
+        shared: tuple[str | int, ...],
+    ) -> None:
         keys = [key for at in group for key in rows[at][0]]
-        values = (self._clock.offset_ms, orjson.dumps([rows[at][1] for at in group]))
+        values = (self._clock.offset_ms, orjson.dumps([rows[at][1] for at in group]), *shared)
         try:
             self._require_open()
             found = await self._nodes.run(keys[0], Step(self._scripts[script], keys, values, durable=False))

@@ -68,15 +68,20 @@ class Eavesdropper:
         writer.close()
 
 
-def row(name: str, *, most: int = 1000) -> tuple[list[str], Any]:
+def row(name: str) -> tuple[list[str], Any]:
     """One that leaves a trace each time it runs."""
-    return [f"limit:{{{name}}}"], ("enforce", False, [("rate", False, _HOUR_US, (most - 1) * _HOUR_US)])
+    return [f"limit:{{{name}}}"], (False, "")
+
+
+def limit(most: int = 1000) -> tuple[str, str]:
+    """What rows share: so many an hour."""
+    return "enforce", orjson.dumps([("rate", False, _HOUR_US, (most - 1) * _HOUR_US)]).decode()
 
 
 async def charge(redis: Redis, name: str) -> Any:
     """A step that leaves a trace each time it runs."""
     keys, value = row(name)
-    return (await redis.run("limit", keys, orjson.dumps([value]).decode()))[0]
+    return (await redis.run("limit", keys, orjson.dumps([value]).decode(), *limit()))[0]
 
 
 async def charges(redis: Redis, name: str) -> int:
@@ -121,7 +126,7 @@ async def test_rows_are_one_call_and_each_gets_its_own_answer(standalone_rig: St
     async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
         await charge(redis, "warm")
         between.asked.clear()
-        found = await redis.run_rows("limit", [row(name, most=3) for name in ("rows:a", "rows:b") * 5])
+        found = await redis.run_rows("limit", [row(name) for name in ("rows:a", "rows:b") * 5], *limit(3))
         assert [outcome for outcome, *_ in found] == ["ok"] * 6 + ["refused"] * 4
         assert b"".join(between.asked).count(b"EVALSHA") == 1
         assert [await charges(redis, name) for name in ("rows:a", "rows:b")] == [3, 3]
@@ -133,7 +138,7 @@ async def test_more_rows_than_redis_should_be_held_for_are_several_calls(standal
         await charge(redis, "warm")
         between.asked.clear()
         count = 2 * MOST_ROWS + 1
-        found = await redis.run_rows("limit", [row("many")] * count)
+        found = await redis.run_rows("limit", [row("many")] * count, *limit())
         assert [outcome for outcome, *_ in found] == ["ok"] * count
         assert b"".join(between.asked).count(b"EVALSHA") == 3
         assert await charges(redis, "many") == count
@@ -141,8 +146,8 @@ async def test_more_rows_than_redis_should_be_held_for_are_several_calls(standal
 
 async def test_a_fault_of_rows_stands_in_the_place_of_each(stack_redis: Redis) -> None:
     """Nobody takes it for an answer."""
-    await stack_redis.call("RPUSH", "limit:{list}", "x")
-    found = await stack_redis.run_rows("limit", [row("sound"), row("list")])
+    await stack_redis.call("RPUSH", "free:{list}", "x")
+    found = await stack_redis.run_rows("read_free", [(["free:{sound}"], 1), (["free:{list}"], 1)])
     assert [str(answer) for answer in found] == ["redis: WRONGTYPE"] * 2
 
 
