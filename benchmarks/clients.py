@@ -76,6 +76,8 @@ class Client(asyncio.Protocol):
 
     async def stop(self) -> None:
         """Ask no more; returns when the last answer is here."""
+        if self.transport.is_closing():
+            raise ConnectionError("the server closed a connection")
         self.answered = asyncio.get_running_loop().create_future()
         self._running = False
         await self.answered
