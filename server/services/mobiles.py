@@ -53,7 +53,8 @@ class MobileService:
     async def surely_free(self, mobiles: Collection[str]) -> set[str]:
         """Those that are known to be free at no cost, as far as anybody is told."""
         free = await self._registry.surely_free(mobiles) if self.tells else set()
-        self._told_taken -= free
+        for mobile in free & self._told_taken:
+            self._learn(mobile, False)
         return free
 
     async def told_all(self, mobiles: Sequence[str]) -> list[bool | None]:
@@ -76,8 +77,17 @@ class MobileService:
             return None
         for mobile in mobiles:
             if mobile in self._watchers:
-                (self._told_taken.add if mobile in taken else self._told_taken.discard)(mobile)
+                self._learn(mobile, mobile in taken)
         return taken
+
+    def _learn(self, mobile: str, taken: bool) -> None:
+        """Somebody is answered this. If it is news, others that watch the number are told: a message may be lost."""
+        if taken == (mobile in self._told_taken):
+            return
+        if len(self._watchers[mobile]) > 1:
+            self._tell("mobile.taken" if taken else "mobile.freed", mobile)
+        else:
+            (self._told_taken.add if taken else self._told_taken.discard)(mobile)
 
     async def require_free(self, mobile: str) -> None:
         """AppError `mobile_taken`, or `check_unavailable` if it cannot be known."""

@@ -244,6 +244,18 @@ async def test_a_tab_hears_of_a_step_that_another_tab_asked_about_first(stack: S
     assert (await first.next_event("sms.state"))["data"]["seq"] == seen["seq"]
 
 
+async def test_a_page_hears_of_a_number_that_another_page_asked_about_first(stack: Stack) -> None:
+    """The message that it was taken got lost; the answer to the one is news for the other, and is known from then."""
+    first, second = await stack.page(), await stack.page()
+    assert (await first.ask("mobile.check", mobile=MOBILE))["data"]["available"] is True
+    stack.services.mobiles._events._listeners.clear()
+    await stack.mongo.db.users.insert_one({"_id": "x", "mobile": MOBILE, "username": "x", "transaction": "x"})
+    for key in (await stack.redis.each("KEYS", "free:*"))[0]:  # written by us, or it would not be free any more
+        await stack.redis.call("DEL", key)
+    assert (await second.ask("mobile.check", mobile=MOBILE))["data"]["available"] is False
+    assert (await first.next_event("mobile.taken"))["data"] == {"mobile": MOBILE}
+
+
 async def test_an_account_that_was_made_ends_its_countdown(stack: Stack) -> None:
     """The transaction is over, so nothing is pushed about it any more, to no tab."""
     first, second = await stack.page(), await stack.page()
