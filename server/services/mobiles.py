@@ -84,7 +84,7 @@ class MobileService:
         """Somebody is answered this. If it is news, others that watch the number are told: a message may be lost."""
         if taken == (mobile in self._told_taken):
             return
-        if len(self._watchers[mobile]) > 1:
+        if len(self._watchers.get(mobile, ())) > 1:
             self._tell("mobile.taken" if taken else "mobile.freed", mobile)
         else:
             (self._told_taken.add if taken else self._told_taken.discard)(mobile)

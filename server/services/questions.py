@@ -76,29 +76,34 @@ class QuestionService:
 
     async def _answer(self, asked: list[Question]) -> None:
         """Whatever happens, each is told something."""
-        answers: list[Answer | AppError] = [AppError("internal_error")] * len(asked)
+        left = asked
         try:
-            answers = await self._judge(asked)
+            left = await self._answer_sure(asked)
+            answers = await self._mobiles.told_all([one.mobile for one in left])
+            for question, answer in zip(left, answers, strict=True):
+                self._tell(question, answer)
+            left = []
         except Exception as fault:
-            for question in asked:
+            for question in left:
                 _log.error("question.failed", request_id=question.caller.request_id, exc_info=fault)
         finally:
-            for question, answer in zip(asked, answers, strict=True):
-                self._tell(question, answer)
+            for question in left:
+                self._tell(question, AppError("internal_error"))
 
-    async def _judge(self, asked: list[Question]) -> list[Answer | AppError]:
+    async def _answer_sure(self, asked: list[Question]) -> list[Question]:
+        """Tell those that are refused and those whose number is free for sure; the others, which wait for MongoDB."""
         charges = [(one.caller.address, one.mobile, one.captcha_passed) for one in asked]
         free, refusals = await asyncio.gather(
             self._mobiles.surely_free([one.mobile for one in asked]),
             self._limits.charge_questions(charges, purpose="check"),
         )
-        answers: list[Answer | AppError] = [
-            refusal or one.mobile in free for one, refusal in zip(asked, refusals, strict=True)
-        ]
-        unsure = [at for at, answer in enumerate(answers) if answer is False]
-        for at, answer in zip(unsure, await self._mobiles.told_all([asked[at].mobile for at in unsure]), strict=True):
-            answers[at] = answer
-        return answers
+        unsure = []
+        for question, refusal in zip(asked, refusals, strict=True):
+            if refusal or question.mobile in free:
+                self._tell(question, refusal or True)
+            else:
+                unsure.append(question)
+        return unsure
 
     def _tell(self, question: Question, answer: Answer | AppError) -> None:
         """What goes wrong with one page must not keep the others waiting."""
