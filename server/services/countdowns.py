@@ -213,7 +213,11 @@ class CountdownService:
 
     def _tick(self, watch: _Watch) -> None:
         self._wind(watch, self._note_tick(watch))
-        self._tell(watch, watch.watchers, "countdown.tick")
+        if len(watch.watchers) == 1:  # Nearly always: the page that sent the SMS. It takes no round.
+            (watcher,) = watch.watchers
+            watch.tell(watcher, "countdown.tick")
+        else:
+            self._tell(watch, watch.watchers, "countdown.tick")
 
     def _show_one(self, watch: _Watch, watcher: Watcher) -> None:
         """Beside a round that may be under way: nobody in that is to miss anything."""
