@@ -659,8 +659,9 @@ class Dispatcher:
     def _count(self, operation: Operation, caller: Caller) -> Callable[[Reply | AppError | None], None]:
         """One more is running; what is returned hears how it ended, or None if it was not begun."""
         started = time.perf_counter()
+        if not self._running:
+            self._idle.clear()
         self._running += 1
-        self._idle.clear()
 
         def ended(outcome: Reply | AppError | None) -> None:
             self._running -= 1

@@ -157,7 +157,7 @@ class Mobile(Text):
 
 def canonical_mobile(text: str) -> str | None:
     """The 11 digits, or None (docs/rest.md): spaces and hyphens go, then one prefix, then ASCII digits."""
-    match = _MOBILE.fullmatch(text.translate(_SEPARATORS))
+    match = _MOBILE.fullmatch(text) or _MOBILE.fullmatch(text.translate(_SEPARATORS))
     return match[1] if match else None
 
 
