@@ -193,7 +193,7 @@ class SentinelRig(Rig):
                 server.ask("REPLICAOF", "127.0.0.1", master.port)
 
     def whole(self) -> bool:
-        masters = [server for server in self.pair if server.info()["role"] == "master"]
+        masters = [server for server in self.pair if server.info().get("role") == "master"]
         return masters == [self.master] and _has_replicas(self.master, 1) and all(map(_sees_all, self.sentinels))
 
 

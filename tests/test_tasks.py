@@ -80,17 +80,17 @@ async def test_pr_6_a_failing_listener_does_not_keep_events_from_others(stack: S
 async def test_pr_6_an_operation_that_breaks_answers_and_keeps_its_connection(stack: Stack) -> None:
     """500 and nothing more, no slot lost, and the next message is answered."""
 
-    async def fail(_: str) -> bool:
+    async def fail(_: object) -> set[str]:
         raise RuntimeError("secret detail")
 
-    real = stack.services.mobiles.available
-    stack.services.mobiles.available = fail  # type: ignore[method-assign]
+    real = stack.services.mobiles.surely_free
+    stack.services.mobiles.surely_free = fail  # type: ignore[method-assign]
     page, rest = await stack.page(), stack.rest()
     broken = await page.ask("mobile.check", mobile=MOBILE)
     assert broken["data"]["code"] == "internal_error"
     assert "secret" not in str(broken)
     answer = await rest.get(f"/user/mobile/{MOBILE}/")
     assert (answer.status, answer.error["code"]) == (500, "internal_error")
-    stack.services.mobiles.available = real  # type: ignore[method-assign]
+    stack.services.mobiles.surely_free = real  # type: ignore[method-assign]
     assert (await page.ask("mobile.check", mobile=MOBILE))["data"]["available"] is True
     await asyncio.wait_for(stack.dispatcher.idle(), 1)
