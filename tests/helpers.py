@@ -47,9 +47,11 @@ class ScriptedProvider:
         self.faults: list[Exception] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.asked = asyncio.Event()  # that somebody stands before the gate, or did
         self._arrived = asyncio.Condition()
 
     async def send(self, sms: Sms) -> SendResult:
+        self.asked.set()
         await self.gate.wait()
         async with self._arrived:
             self.sent.append(sms)
