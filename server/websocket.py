@@ -30,8 +30,7 @@ _log = logging.getLogger("server.websocket.wire")
 _log.setLevel(logging.WARNING)  # that a connection has closed is no news
 
 
-def text_frame(message: bytes) -> bytes:
-    """A whole message, ready for any number of pages."""
+def _text_frame(message: bytes) -> bytes:
     if len(message) < _SHORT:  # two bytes before it; most are such, and this takes a quarter of the time
         return bytes((_WHOLE_TEXT, len(message))) + message
     return Frame(Opcode.TEXT, message).serialize(mask=False)
@@ -220,13 +219,9 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
 
     def send(self, message: bytes) -> None:
         """A text message. Nothing happens if the page is going; one that does not read is cut off."""
-        self.send_frame(text_frame(message))
-
-    def send_frame(self, frame: bytes) -> None:
-        """What `text_frame` made; the same rules."""
         if self._finished or self._frames.state is not State.OPEN:
             return
-        self._transport.write(frame)
+        self._transport.write(_text_frame(message))
         if self._backed_up and self._transport.get_write_buffer_size() > self._unsent_max:
             self.abort()
 
