@@ -42,6 +42,11 @@ class topics:  # noqa: N801 (a namespace)
         return f"events:sms:{transaction[:8]}"
 
 
+def encode(data: dict[str, Any]) -> str:
+    """What is published, for steps that publish it themselves."""
+    return orjson.dumps(data).decode()
+
+
 class EventBus:
     """One subscription connection per process; listeners are called in the loop and must not block."""
 
@@ -50,7 +55,10 @@ class EventBus:
         self._clock = clock
         self._tasks = Tasks(clock)
         self._listeners: dict[str, list[Listener]] = defaultdict(list)
-        self._confirmed: dict[str, asyncio.Event] = {}
+        self._confirmed: dict[str, asyncio.Future[None]] = {}
+        self._wanted: set[str] = set()
+        self._unwanted: set[str] = set()
+        self._asking = False
         self._gap_listeners: list[Callable[[], object]] = []
         self._pubsub: PubSub | None = None
 
@@ -70,7 +78,7 @@ class EventBus:
     async def publish(self, topic: str, **data: Any) -> None:
         """Tell every process. Never raises: a lost message is mended by whoever looks for itself."""
         try:
-            await self._redis.call("PUBLISH", topic, orjson.dumps(data).decode())
+            await self._redis.call("PUBLISH", topic, encode(data))
         except StoreUnavailable as fault:
             _log.warning("event.lost", topic=topic.rpartition(":")[0], why=str(fault))
 
@@ -87,24 +95,55 @@ class EventBus:
             raise
 
     async def _require_subscribed(self, topic: str) -> None:
-        """Whoever asks first sends the command, all wait for its confirmation, each with a patience of its own."""
-        if topic not in self._confirmed:
+        """All who ask wait for the one confirmation, each with a patience of its own."""
+        confirmed = self._confirmed.get(topic)
+        if confirmed is None:
             if self._pubsub is None:
                 raise ConnectionError("not connected")
-            self._confirmed[topic] = asyncio.Event()
-            await self._pubsub.subscribe(topic)
-        await self._confirmed[topic].wait()
+            confirmed = self._confirmed[topic] = asyncio.get_running_loop().create_future()
+            self._wanted.add(topic)
+            self._ask_soon()
+        if not confirmed.done():
+            await asyncio.shield(confirmed)
 
-    async def unsubscribe(self, topic: str, listener: Listener) -> None:
+    def unsubscribe(self, topic: str, listener: Listener) -> None:
         """End what `subscribe` began."""
         self._remove(topic, listener)
-        if topic in self._listeners:
-            return
+        if topic not in self._listeners:
+            self._unwanted.add(topic)
+            self._ask_soon()
+
+    def _ask_soon(self) -> None:
+        """A topic is some SMS's, so they come and go by the hundred: those of one turn in one command."""
+        if not self._asking:
+            self._asking = True
+            self._tasks.start(self._ask())
+
+    async def _ask(self) -> None:
         try:
-            if self._pubsub is not None:
-                await self._pubsub.unsubscribe(topic)
-        except (RedisError, OSError):
-            pass  # The reader sees the same fault and connects afresh, without this topic.
+            while self._wanted or self._unwanted:
+                wanted, self._wanted = [topic for topic in self._wanted if topic in self._listeners], set()
+                unwanted, self._unwanted = [topic for topic in self._unwanted if topic not in self._listeners], set()
+                await self._change(wanted, unwanted)
+        finally:
+            self._asking = False
+
+    async def _change(self, wanted: list[str], unwanted: list[str]) -> None:
+        """Without a connection nothing has to be asked: the next one begins with all that somebody listens to."""
+        try:
+            if self._pubsub is not None and unwanted:
+                await self._pubsub.unsubscribe(*unwanted)
+            if self._pubsub is not None and wanted:
+                await self._pubsub.subscribe(*wanted)
+        except (RedisError, OSError) as fault:
+            self._refuse(wanted, fault)  # the reader sees the same fault, and connects afresh
+
+    def _refuse(self, wanted: list[str], fault: Exception) -> None:
+        for topic in wanted:
+            confirmed = self._confirmed.pop(topic, None)
+            if confirmed is not None and not confirmed.done():
+                confirmed.set_exception(fault)
+                confirmed.exception()  # heard by whoever still waits; if nobody does, that is no fault
 
     def _remove(self, topic: str, listener: Listener) -> None:
         if listener in self._listeners[topic]:
@@ -163,7 +202,9 @@ class EventBus:
     def _sort(self, message: dict[str, Any]) -> None:
         topic = message["channel"]
         if message["type"] == "subscribe" and topic in self._confirmed:
-            self._confirmed[topic].set()
+            confirmed = self._confirmed[topic]
+            if not confirmed.done():
+                confirmed.set_result(None)
         elif message["type"] == "message":
             self._tell(topic, orjson.loads(message["data"]))
 

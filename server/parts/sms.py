@@ -179,7 +179,6 @@ class SmsParts(GroundParts):
             jobs=self.jobs,
             providers=self.router.names,
             steps=self.steps,
-            events=self.events,
             metrics=self.metrics,
         )
 

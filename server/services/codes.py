@@ -184,6 +184,19 @@ class CodeService:
             raise AppError("transaction_unknown")
         return state
 
+    @staticmethod
+    def advance(state: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
+        """The state after the next step of its SMS, as move_sms.lua tells of it. No step moves the next send."""
+        now = step["now_ms"] / 1000
+        return state | {
+            "seq": step["seq"],
+            "status": step["status"],
+            "attempt": step["attempt"],
+            "reason": {"code": step["reason"]} if step["reason"] else None,
+            "can_resend": now >= state["resend_at"],
+            "server_now": now,
+        }
+
     def _describe(self, record: CodeRecord) -> dict[str, Any]:
         has = record.fields
         if has.get("silent") == "1":

@@ -3,13 +3,13 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from server.caller import Watcher
 from server.clock import Clock
 from server.errors import StoreUnavailable
-from server.events import EventBus, topics
+from server.events import EventBus, Listener, topics
 from server.services.codes import CodeService
 from server.slices import Rounds, parts
 from server.tasks import Tasks
@@ -25,19 +25,18 @@ _DRIFT_S = 0.25
 class _Watch:
     """One transaction that pages of this process watch."""
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
+    __slots__ = ("_newest", "deadline", "listener", "lock", "missed", "state", "subscribed", "timer", "watchers")
+
+    def __init__(self, listener: Listener) -> None:
         self.state: dict[str, Any] = {}
+        self.missed = False  # something was told while there was no state that it could be added to
         self.watchers: set[Watcher] = set()
         self.deadline = 0.0
         self.timer: asyncio.Handle | None = None
         self._newest: dict[str, dict[str, Any]] = {}
         self.subscribed = False
         self.lock = asyncio.Lock()
-        self._on_change = on_change
-
-    def listener(self, _topic: str, _data: dict[str, Any]) -> None:
-        """What the event bus calls."""
-        self._on_change()
+        self.listener = listener
 
     def note(self, kind: str, data: dict[str, Any]) -> None:
         """What `tell` tells from now on."""
@@ -50,7 +49,7 @@ class _Watch:
 
 
 class CountdownService:
-    """Reads a state once per change and process, and pushes it and the ticks to every page that watches."""
+    """Learns of each change once per process, and pushes it and the ticks to every page that watches."""
 
     def __init__(self, *, codes: CodeService, events: EventBus, clock: Clock) -> None:
         self._codes = codes
@@ -78,23 +77,41 @@ class CountdownService:
 
         AppError `transaction_unknown`; StoreUnavailable if the state cannot be read and none is `known`.
         """
-        watch = self._watches.setdefault(transaction, _Watch(lambda: self._refresh_soon(transaction)))
+        watch = self._watch(transaction)
         watch.watchers.add(watcher)
         if transaction not in self._watched[watcher]:
             self._watched[watcher].append(transaction)
         try:
+            listened = watch.subscribed
             # Before the reading, so that nothing falls between.
             await self._subscribe(transaction, watch)
-            state = await self._read(transaction, known)
+            fresh = listened and not watch.missed
+            state = known if known and fresh else await self._read(transaction, known)
         except BaseException:
-            await self._drop(watcher, transaction)
+            self._drop(watcher, transaction)
             raise
-        if len(self._watched[watcher]) > _PER_WATCHER:
-            await self._drop(watcher, self._watched[watcher][0])
         self._take_in(transaction, watch, state, told=watcher)
+        if len(self._watched[watcher]) > _PER_WATCHER:
+            self._drop(watcher, self._watched[watcher][0])
         # In the next turn of the loop, so that the answer to the page's own request goes first.
         asyncio.get_running_loop().call_soon(self._show_one, watch, watcher)
         return watch.state
+
+    async def listen(self, transaction: str) -> None:
+        """Before a new SMS is in line: then no step of it is missed, and `watch` has nothing to read."""
+        await self._subscribe(transaction, self._watch(transaction))
+
+    def unlisten(self, transaction: str) -> None:
+        """It came to nothing."""
+        watch = self._watches.get(transaction)
+        if watch is not None and not watch.watchers:
+            self._end(transaction)
+
+    def _watch(self, transaction: str) -> _Watch:
+        watch = self._watches.get(transaction)
+        if watch is None:
+            watch = self._watches[transaction] = _Watch(lambda _, news: self._hear(transaction, news))
+        return watch
 
     async def _read(self, transaction: str, known: dict[str, Any] | None) -> dict[str, Any]:
         try:
@@ -115,18 +132,14 @@ class CountdownService:
                 return
             watch.subscribed = True
         if self._watches.get(transaction) is not watch:  # All who watched left meanwhile.
-            await self._events.unsubscribe(topics.sms(transaction), watch.listener)
+            self._events.unsubscribe(topics.sms(transaction), watch.listener)
 
     def forget(self, watcher: Watcher) -> None:
         """End all that this page watches."""
-        if watcher in self._watched:
-            self._tasks.start(self._unwatch(watcher))
-
-    async def _unwatch(self, watcher: Watcher) -> None:
         for transaction in [*self._watched.get(watcher, ())]:
-            await self._drop(watcher, transaction)
+            self._drop(watcher, transaction)
 
-    async def _drop(self, watcher: Watcher, transaction: str) -> None:
+    def _drop(self, watcher: Watcher, transaction: str) -> None:
         mine = self._watched[watcher]
         if transaction in mine:
             mine.remove(transaction)
@@ -137,9 +150,9 @@ class CountdownService:
             return
         watch.watchers.discard(watcher)
         if not watch.watchers:
-            await self._end(transaction)
+            self._end(transaction)
 
-    async def _end(self, transaction: str) -> None:
+    def _end(self, transaction: str) -> None:
         watch = self._watches.pop(transaction, None)
         if watch is None:
             return
@@ -149,10 +162,25 @@ class CountdownService:
         for watcher in watchers:
             watcher.forgotten(transaction)
         if watch.subscribed:
-            await self._events.unsubscribe(topics.sms(transaction), watch.listener)
+            self._events.unsubscribe(topics.sms(transaction), watch.listener)
+
+    def _hear(self, transaction: str, news: dict[str, Any]) -> None:
+        """Something was told of this number. Only what does not say all that changed has to be read."""
+        watch, step = self._watches.get(transaction), news.get("step")
+        if watch is None or news.get("new") == transaction:
+            return
+        if step is None:
+            self._refresh_soon(transaction)
+        elif step["transaction"] != transaction:
+            return  # no countdown moves by it
+        elif watch.state and step["seq"] == watch.state["seq"] + 1:
+            self._take_in(transaction, watch, self._codes.advance(watch.state, step))
+        else:
+            self._refresh_soon(transaction)
 
     def _refresh_soon(self, transaction: str) -> None:
         """Several changes in a row are one reading: the latest state wins."""
+        self._watches[transaction].missed = True
         if transaction not in self._stale:
             self._stale.add(transaction)
             self._tasks.start(self._refresh(transaction))
@@ -164,6 +192,7 @@ class CountdownService:
     async def _refresh(self, transaction: str) -> None:
         self._stale.discard(transaction)
         if transaction in self._watches:
+            self._watches[transaction].missed = True
             await self._subscribe(transaction, self._watches[transaction])
         try:
             state = await self._codes.get_state(transaction)
@@ -173,7 +202,7 @@ class CountdownService:
         if watch is None or not watch.state:
             return
         if state is None:
-            await self._end(transaction)
+            self._end(transaction)
         else:
             self._take_in(transaction, watch, state)
 

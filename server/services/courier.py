@@ -99,7 +99,7 @@ class CourierService:
         if "notice" in job:
             await self._notify(job)
             return
-        record = await self._codes.get_record(job["transaction"], job["name"])
+        record = await self._codes.get_record(job["transaction"])
         if record is None or record.fields["owner"] != job["id"]:
             _log.info("sms.dropped", job=job["id"], why="overtaken by a newer send, or over")
             return

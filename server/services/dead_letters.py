@@ -63,7 +63,7 @@ class DeadLetterService:
         if not has.get("transaction"):  # a notice, for which nobody waits
             await self._revive(job, entry)
             return
-        record = await self._codes.get_record(has["transaction"], has["name"])
+        record = await self._codes.get_record(has["transaction"])
         if record is None:
             raise AppError("job_gone")
         state = {"server_now": record.now}

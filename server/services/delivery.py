@@ -1,7 +1,7 @@
 """From a request for an SMS to a job in line, so that every send that was accepted is sent or failed."""
 
 from server.errors import AppError, StoreUnavailable, wait_s
-from server.events import EventBus, topics
+from server.events import encode, topics
 from server.logs import get_log
 from server.metrics import Metrics
 from server.services.codes import Send
@@ -16,13 +16,10 @@ FULL_RETRY_S = 10
 class DeliveryService:
     """Announces a send before it is charged, queues it when it is accepted, and fails it if it got lost between."""
 
-    def __init__(
-        self, *, jobs: JobStore, providers: list[str], steps: StepService, events: EventBus, metrics: Metrics
-    ) -> None:
+    def __init__(self, *, jobs: JobStore, providers: list[str], steps: StepService, metrics: Metrics) -> None:
         self._jobs = jobs
         self._providers = providers
         self._steps = steps
-        self._events = events
         self._metrics = metrics
 
     async def admit(self, send: Send) -> None:
@@ -39,11 +36,16 @@ class DeliveryService:
         """Put an accepted send in line for good: after this it survives any process."""
         fields = {"transaction": send.transaction, "mobile": send.mobile, "name": send.name}
         try:
-            await self._jobs.enqueue(send.owner, fields, intent=self.intent_of(send))
+            await self._jobs.enqueue(
+                send.owner,
+                fields,
+                intent=self.intent_of(send),
+                topic=topics.sms(send.transaction),
+                news=encode({} if send.resend else {"new": send.transaction}),
+            )
         except IntentLapsed:
             raise AppError("busy", retry_after=1) from None
         self._metrics.queued.inc()
-        await self._events.publish(topics.sms(send.transaction))
 
     async def withdraw(self, send: Send) -> None:
         """An admitted send that came to nothing."""

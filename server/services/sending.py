@@ -1,6 +1,7 @@
 """A request for an SMS, judged and put on its way: login, providers, captcha, number, limits, outbox, queue, in
 this order."""
 
+import asyncio
 from typing import Any
 
 from server.caller import Caller, Identity
@@ -72,6 +73,7 @@ class SendService:
         try:
             send = await self._accept(send, purpose, caller, captcha)
         except BaseException:
+            self._countdowns.unlisten(send.transaction)
             await self._delivery.withdraw(send)
             raise
         # From here on the SMS is on its way, so the answer says so whatever else happens.
@@ -99,12 +101,17 @@ class SendService:
             await self._conversion.admit(
                 send, address=caller.address, dearer=dearer, noted=not self._is_silent(purpose)
             )
-            await self._outbox.reserve(send)
+            await asyncio.gather(self._outbox.reserve(send), self._listen(send, caller))
             await self._delivery.queue(send)
         except BaseException:
             await self._take_back(send, charges)
             raise
         return send
+
+    async def _listen(self, send: Send, caller: Caller) -> None:
+        """To all that becomes of a new one, if a page waits for it. Of an older one there may be more to know."""
+        if caller.watcher is not None and not send.resend:
+            await self._countdowns.listen(send.transaction)
 
     def _is_silent(self, purpose: str) -> bool:
         return purpose in SILENT or (purpose in _FREE and not self._mobiles.tells)

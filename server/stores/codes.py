@@ -156,21 +156,15 @@ class CodeStore:
         keys = [*self._keys(transaction, tag.name), self._trace(transaction)]
         await self._redis.run("undo_issue", keys, owner, kind, *previous)
 
-    async def get_record(self, transaction: str, name: str | None = None) -> CodeRecord | None:
-        """The transaction, or None if it is unknown or over. Who knows the `name` of its number saves a step."""
+    async def get_record(self, transaction: str) -> CodeRecord | None:
+        """The transaction, or None if it is unknown or over."""
         if _slot(transaction) is None:
             return None
-        name = name or await self._redis.call("HGET", self._key(transaction), "mobile_name")
-        if name is None:
-            return None
-        keys = self._keys(transaction, name)
         limits = self._rules.limits
-        prefix = f"limit:{{{_slot(transaction)}}}:wrong:{name}:"
+        keys = [*self._keys(transaction, ""), f"limit:{{{_slot(transaction)}}}:wrong:"]
         caps = (limits.sms_mobile_hour, limits.sms_mobile_day, *self._wrong_caps[:2])
-        now, next_send, flat = await self._redis.run("describe_code", [*keys, prefix], *caps)
-        if not flat:
-            return None
-        return _record(transaction, now, next_send, flat)
+        now, next_send, flat = await self._redis.run("describe_code", keys, *caps)
+        return _record(transaction, now, next_send, flat) if flat else None
 
     async def hold(
         self, transaction: str, tag: Tag, purpose: str, *, generation: int, right: bool, hold: str

@@ -84,11 +84,14 @@ class JobStore:
         """The job will not come, and whoever announced it has seen to that."""
         await self._redis.call("ZREM", self._intents, intent)
 
-    async def enqueue(self, job_id: str, fields: dict[str, str], *, intent: str = "") -> bool:
-        """Put a job in line; False if it was there already. IntentLapsed if it may not come any more."""
+    async def enqueue(
+        self, job_id: str, fields: dict[str, str], *, intent: str = "", topic: str = "", news: str = ""
+    ) -> bool:
+        """Put a job in line, and publish `news` of it; False if it was there already. IntentLapsed if it may not
+        come any more."""
         flat = [part for pair in fields.items() for part in pair]
         keys = [self.key(job_id), self._stream, self._intents]
-        answer = await self._redis.run("enqueue_job", keys, job_id, intent, *flat, durable=True)
+        answer = await self._redis.run("enqueue_job", keys, job_id, intent, topic, news, *flat, durable=True)
         if answer < 0:
             raise IntentLapsed
         return bool(answer)

@@ -1,4 +1,5 @@
--- Record how far an SMS has come, and tell everybody. An older send of the same transaction may not speak for the
+-- Record how far an SMS has come, and tell everybody: all there is to know of a step, so that nobody has to read it,
+-- or '{}' of a failure, which moves the countdown of other transactions too. An older send of the same transaction may not speak for the
 -- newer one, nor an older try for the one under way; a later step is never taken back by an earlier one; and what a
 -- provider accepted fails only by his own report.
 -- KEYS  1 transaction  2 interval  3 trace (list)
@@ -19,6 +20,10 @@ local since = math.max(0, now - (has[5] or now))
 if has[4] == '1' then return since end
 -- A send that failed for good costs no wait; its place in the caps stays, so failures cannot be farmed.
 if ARGV[3] == 'failed' and redis.call('HGET', KEYS[2], 'owner') == ARGV[2] then redis.call('DEL', KEYS[2]) end
-redis.call('HINCRBY', KEYS[1], 'seq', 1)
-redis.call('PUBLISH', ARGV[7], '{}')
+local seq, news = redis.call('HINCRBY', KEYS[1], 'seq', 1), '{}'
+if ARGV[3] ~= 'failed' then
+  news = cjson.encode({step = {transaction = KEYS[1]:match(':tx:(.*)$'), seq = seq, now_ms = now, status = ARGV[3],
+    attempt = tonumber(ARGV[4]), reason = ARGV[5]}})
+end
+redis.call('PUBLISH', ARGV[7], news)
 return since
