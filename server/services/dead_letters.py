@@ -67,7 +67,7 @@ class DeadLetterService:
         if record is None:
             raise AppError("job_gone")
         state = {"server_now": record.now}
-        send = Send(has["transaction"], has["mobile"], has["name"], job, resend=True, state=state)
+        send = Send(has["transaction"], has["mobile"], has["name"], job, "", resend=True, state=state)
         await self._delivery.admit(send)
         try:
             await self._outbox.reserve(send)

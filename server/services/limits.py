@@ -10,7 +10,7 @@ from server.errors import AppError, StoreUnavailable, wait_s
 from server.limit_rules import LimitRules
 from server.metrics import Metrics
 from server.rates import Few, Limit, Rate, Run
-from server.stores.limits import LimitStore, Verdict
+from server.stores.limits import Due, LimitStore, Verdict
 from server.tags import Tag, Tagger
 
 HARD_FACTOR = 5
@@ -77,8 +77,7 @@ class Charge:
     """What was charged to whom, so that it can be given back."""
 
     action: str
-    subject: Tag
-    limits: tuple[Limit, ...]
+    dues: tuple[Due, ...]
 
 
 class LimitService:
@@ -116,7 +115,7 @@ class LimitService:
         or `rate_limited` (SMS: `sms_limit`)."""
         purpose = purpose or _CAPTCHA_PURPOSES.get(action, "")
         rates = self._address_rates[action]
-        return await self._charge(action, self._address(address), rates, captcha_passed, purpose)
+        return await self._charge(action, [(self._address(address), rates)], captcha_passed, purpose)
 
     async def charge_question(self, caller: Caller, mobile: str, *, captcha_passed: bool, purpose: str) -> None:
         """Charge an answer to "is this number taken?", whoever gives it, to the address that asks. AppError
@@ -144,26 +143,34 @@ class LimitService:
     async def send_charges(
         self, caller: Caller, mobile: str, *, captcha_passed: bool, purpose: str
     ) -> AsyncIterator[Charge]:
-        """Charge an SMS to the address, its network, the browser and the block of the number, one after the other.
-        AppError `captcha_required` or `sms_limit`; what was charged before that is the caller's to give back."""
-        rules, passed = self._rules, captcha_passed
-        yield await self.charge_address("sms.send", caller.address, captcha_passed=passed, purpose=purpose)
+        """Charge an SMS to the address, its network, the browser and the block of the number; in a Cluster, where
+        they are in several places, one after the other. AppError `captcha_required` or `sms_limit`; what was charged
+        before that is the caller's to give back."""
+        for dues in self._store.together(self._send_dues(caller, mobile, purpose)):
+            yield await self._charge("sms.send", dues, captcha_passed, purpose)
+
+    def _send_dues(self, caller: Caller, mobile: str, purpose: str) -> list[Due]:
+        rules = self._rules
         network = _soft_and_hard("network_hour", rules.sms_network_hour, _HOUR, rules.sms_network_hour)
-        yield await self._charge("sms.send", self._network(caller.address), network, passed, purpose)
+        dues: list[Due] = [
+            (self._address(caller.address), self._address_rates["sms.send"]),
+            (self._network(caller.address), network),
+        ]
         if caller.device:
-            device: tuple[Limit, ...] = (
+            device = (
                 Rate("device_hour", rules.sms_device_hour, _HOUR, rules.sms_device_hour),
                 Few("device_mobiles", rules.sms_device_mobiles, _DAY, self._tagger.tag(mobile).name),
             )
-            yield await self._charge("sms.send", self._tagger.tag(f"device:{caller.device}"), device, passed, purpose)
-        block: tuple[Limit, ...] = (
+            dues.append((self._tagger.tag(f"device:{caller.device}"), device))
+        block = (
             Rate("block_10min", rules.sms_block_10min, 10 * _MINUTE, rules.sms_block_10min),
             self._run("block_run", rules.sms_block_run, mobile),
         )
-        yield await self._charge("sms.send", self._block(mobile), block, passed, purpose)
+        dues.append((self._block(mobile), block))
         if purpose in ("reset", "claim"):
             few = (Rate(f"{purpose}_hour", rules.sms_reset_hour, _HOUR, rules.sms_reset_hour),)
-            yield await self._charge("sms.send", self._tagger.tag(mobile), few, passed, purpose)
+            dues.append((self._tagger.tag(mobile), few))
+        return dues
 
     async def charge_wrong_account(self, address: str, account: str) -> None:
         """Note that an address had a wrong password for this account."""
@@ -173,7 +180,7 @@ class LimitService:
     async def require_few_wrong_accounts(self, address: str, account: str, *, captcha_passed: bool) -> None:
         """AppError `captcha_required` or `rate_limited` for an address that tries one account after the other."""
         limits = self._wrong_accounts(account)
-        await self._charge("session.login", self._address(address), limits, captcha_passed, "login", mode="peek")
+        await self._charge("session.login", [(self._address(address), limits)], captcha_passed, "login", mode="peek")
 
     async def note_wrong_code(self, address: str) -> None:
         """Note that an address had a wrong code."""
@@ -183,18 +190,18 @@ class LimitService:
     async def require_few_wrong_codes(self, address: str, *, captcha_passed: bool, purpose: str) -> None:
         """AppError `captcha_required` or `rate_limited` for an address that tries one code after the other."""
         rates = self._address_rates["code.wrong"]
-        await self._charge("code.wrong", self._address(address), rates, captcha_passed, purpose, mode="peek")
+        await self._charge("code.wrong", [(self._address(address), rates)], captcha_passed, purpose, mode="peek")
 
     async def refund(self, charge: Charge) -> None:
         """Give back exactly what was charged, because nothing came of it."""
-        await self._store.refund(charge.action, charge.subject, charge.limits)
+        await self._store.refund(charge.action, charge.dues)
 
     async def charge_service(self) -> Charge:
         """Charge one SMS to the minute of the whole service; AppError `sms_budget_exhausted`."""
         verdict = await self._store.charge("sms.send", _SERVICE, self._service_rates, mode=self._mode)
         if refusal := self._refusal("sms.send", verdict, "sms_budget_exhausted"):
             raise refusal
-        return Charge("sms.send", _SERVICE, tuple(self._service_rates[at - 1] for at in verdict.charged))
+        return _charged("sms.send", [(_SERVICE, self._service_rates)], verdict)
 
     async def under_pressure(self, action: str, address: str) -> bool:
         """Whether the captcha of this address must cost more: its soft limit is used up, or it was asked for that."""
@@ -209,19 +216,18 @@ class LimitService:
     async def _charge(
         self,
         action: str,
-        subject: Tag,
-        limits: tuple[Limit, ...],
+        dues: Sequence[Due],
         captcha_passed: bool,
         purpose: str,
         mode: str = "",
     ) -> Charge:
         """Where no captcha can be shown, a soft limit refuses nothing."""
         passed = captcha_passed or not (self._captcha and purpose)
-        verdict = await self._store.charge(action, subject, limits, mode=mode or self._mode, captcha_passed=passed)
+        verdict = await self._store.charge_dues(action, dues, mode=mode or self._mode, captcha_passed=passed)
         refusal = self._refusal(action, verdict, "sms_limit" if action == "sms.send" else "rate_limited", purpose)
         if refusal is not None:
             raise refusal
-        return Charge(action, subject, tuple(limits[at - 1] for at in verdict.charged))
+        return _charged(action, dues, verdict)
 
     def _refusal(
         self, action: str, verdict: Verdict | StoreUnavailable, code: str, purpose: str = ""
@@ -256,6 +262,11 @@ class LimitService:
 
     def _block(self, mobile: str) -> Tag:
         return self._tagger.tag(f"block:{mobile[:BLOCK_DIGITS]}")
+
+
+def _charged(action: str, dues: Sequence[Due], verdict: Verdict) -> Charge:
+    flat = [(subject, (limit,)) for subject, limits in dues for limit in limits]
+    return Charge(action, tuple(flat[at - 1] for at in verdict.charged))
 
 
 def address_group(address: str) -> str:

@@ -1,5 +1,7 @@
 """The collection `counters`: how many SMS the whole service has accepted on a day."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +10,9 @@ from pymongo.errors import DuplicateKeyError
 
 from server.stores.mongo import Mongo, mongo_faults
 from server.stores.outbox import STEP_TIMEOUT_S
+from server.stores.together import Together
+
+_Addition = tuple[str, int | None, datetime]
 
 
 class BudgetStore:
@@ -15,6 +20,7 @@ class BudgetStore:
 
     def __init__(self, mongo: Mongo) -> None:
         self._counters = mongo.db.counters
+        self._additions = Together(self._add_all)
 
     async def prepare(self) -> None:
         """Make the index that clears old days away."""
@@ -24,18 +30,32 @@ class BudgetStore:
     async def add(self, day: str, *, limit: int | None, expires: datetime) -> int | None:
         """Count one SMS and say how many that makes; None, and nothing counted, if it would be more than `limit`."""
         async with mongo_faults(STEP_TIMEOUT_S):
-            used = await self._increment(day, limit)
-            if used is None:
-                await self._begin(day, expires)
-                used = await self._increment(day, limit)
-        return used
+            return await self._additions.ask((day, limit, expires))
 
-    async def _increment(self, day: str, limit: int | None) -> int | None:
+    async def _add_all(self, asked: Sequence[_Addition]) -> list[int | None]:
+        async with mongo_faults(STEP_TIMEOUT_S):
+            used = {what: iter(await self._add(*what, count)) for what, count in Counter(asked).items()}
+        return [next(used[what]) for what in asked]
+
+    async def _add(self, day: str, limit: int | None, expires: datetime, count: int) -> list[int | None]:
+        """One more each time; of what is left of a day as many as there is room for."""
+        used = await self._increment(day, limit, count)
+        if used is None:
+            await self._begin(day, expires)
+            used = await self._increment(day, limit, count)
+        if used is not None:
+            return [*range(used - count + 1, used + 1)]
+        last: list[int | None] = []
+        while len(last) < count - 1 and (used := await self._increment(day, limit, 1)) is not None:
+            last.append(used)
+        return last + [None] * (count - len(last))
+
+    async def _increment(self, day: str, limit: int | None, count: int) -> int | None:
         wanted: dict[str, Any] = {"_id": {"$eq": f"sms:{day}"}}
         if limit is not None:
-            wanted["n"] = {"$lt": limit}
+            wanted["n"] = {"$lte": limit - count}
         found = await self._counters.find_one_and_update(
-            wanted, {"$inc": {"n": 1}}, return_document=ReturnDocument.AFTER
+            wanted, {"$inc": {"n": count}}, return_document=ReturnDocument.AFTER
         )
         return int(found["n"]) if found else None
 

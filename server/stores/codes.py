@@ -1,7 +1,6 @@
 """Key family `sms:`: transactions of SMS codes and the interval between sends. No code is ever in here."""
 
 import re
-import secrets
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -75,9 +74,9 @@ class TracePart:
 Held = Literal["held", "refused", "counted", "stale"]
 
 
-def new_transaction(tag: Tag) -> str:
-    """A fresh id: its first part names the Cluster slot, the rest are 128 random bits."""
-    return f"{tag.slot}.{secrets.token_urlsafe(16)}"
+def transaction_of(tag: Tag, drawn: str) -> str:
+    """The id of a new one: its first part names the Cluster slot, the rest are the 22 random letters `drawn`."""
+    return f"{tag.slot}.{drawn}"
 
 
 def _slot(transaction: str) -> str | None:

@@ -12,6 +12,7 @@ from server.stores.redis import Redis
 from server.tags import Tag
 
 Limits = tuple[Limit, ...]
+Due = tuple[Tag, Limits]  # what one subject is to be charged
 
 
 @dataclass(slots=True)
@@ -34,7 +35,19 @@ class LimitStore:
         self, action: str, subject: Tag, limits: Limits, *, mode: str, captcha_passed: bool = False
     ) -> Verdict:
         """Check all limits, then charge all; `mode` is enforce, observe (charge anyway) or peek (charge none)."""
-        (verdict,) = await self.charge_all(action, [(subject, limits, captcha_passed)], mode=mode)
+        return await self.charge_dues(action, [(subject, limits)], mode=mode, captcha_passed=captcha_passed)
+
+    def together(self, dues: Sequence[Due]) -> list[Sequence[Due]]:
+        """Which may be charged in one step: all of them on one server, those of one subject in a Cluster."""
+        return [[due] for due in dues] if self._redis.clustered else [dues]
+
+    async def charge_dues(
+        self, action: str, dues: Sequence[Due], *, mode: str, captcha_passed: bool = False
+    ) -> Verdict:
+        """As `charge`, for several subjects that are `together`: if a limit of one is used up, none is charged."""
+        keys = [key for subject, limits in dues for key in _keys(action, subject, limits)]
+        limits = tuple(limit for _, some in dues for limit in some)
+        (verdict,) = await self._charge([(keys, limits, captcha_passed)], mode)
         if isinstance(verdict, StoreUnavailable):
             raise verdict
         return verdict
@@ -43,20 +56,24 @@ class LimitStore:
         self, action: str, asked: Sequence[tuple[Tag, Limits, bool]], *, mode: str
     ) -> list[Verdict | StoreUnavailable]:
         """The same for many: `(subject, limits, captcha passed)` of each; limits may differ in their members only."""
-        rows = [
-            (_keys(action, subject, limits), (passed, *[limit.member for limit in limits]))
-            for subject, limits, passed in asked
-        ]
-        rules = orjson.dumps([limit.rule for limit in asked[0][1]]).decode()
-        found = await self._redis.run_rows("limit", rows, mode, rules)
-        return [_verdict(answer, limits) for answer, (_, limits, _) in zip(found, asked, strict=True)]
+        rows = [(_keys(action, subject, limits), limits, passed) for subject, limits, passed in asked]
+        return await self._charge(rows, mode)
 
-    async def refund(self, action: str, subject: Tag, limits: Limits) -> None:
-        """Give one charge back; of nothing, if the limits were only observed and all used up."""
-        if not limits:
-            return
-        parts = [part for limit in limits for part in limit.refund_parts]
-        await self._redis.run("refund", _keys(action, subject, limits), *parts)
+    async def _charge(
+        self, rows: Sequence[tuple[list[str], Limits, bool]], mode: str
+    ) -> list[Verdict | StoreUnavailable]:
+        rules = orjson.dumps([limit.rule for limit in rows[0][1]]).decode()
+        asked = [(keys, (passed, *[limit.member for limit in limits])) for keys, limits, passed in rows]
+        found = await self._redis.run_rows("limit", asked, mode, rules)
+        return [_verdict(answer, limits) for answer, (_, limits, _) in zip(found, rows, strict=True)]
+
+    async def refund(self, action: str, charged: Sequence[Due]) -> None:
+        """Give one charge of each back."""
+        for dues in self.together(charged):
+            keys = [key for subject, limits in dues for key in _keys(action, subject, limits)]
+            parts = [part for _, limits in dues for limit in limits for part in limit.refund_parts]
+            if keys:  # of limits that were only observed and all used up nothing was charged
+                await self._redis.run("refund", keys, *parts)
 
 
 def _keys(action: str, subject: Tag, limits: Limits) -> list[str]:

@@ -1,15 +1,19 @@
 """The collection `outbox`: one document per accepted send, so that a Redis that lost its data cannot send twice."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError
 
 from server.stores.mongo import Mongo, mongo_faults
+from server.stores.together import Together
 
 # Two such steps and taking them back must fit into the five seconds of one request.
 STEP_TIMEOUT_S = 1
 # Longer than the longest interval and the longest code; nobody reads it after that.
 KEPT = timedelta(days=1)
+_DUPLICATE = 11000
 
 
 class OutboxStore:
@@ -17,6 +21,7 @@ class OutboxStore:
 
     def __init__(self, mongo: Mongo) -> None:
         self._outbox = mongo.db.outbox
+        self._records = Together(self._record_all)
 
     async def prepare(self) -> None:
         """Make the index that clears old documents away."""
@@ -26,15 +31,26 @@ class OutboxStore:
     async def record(self, name: str, bucket: int, *, owner: str, at: float, day: str) -> bool:
         """False if another send of this number has the bucket."""
         sent = {"_id": f"{name}:{bucket}", "owner": owner, "at": at, "day": day}
-        expires = datetime.fromtimestamp(at, UTC) + KEPT
+        async with mongo_faults(STEP_TIMEOUT_S):
+            return await self._records.ask(sent | {"expires": datetime.fromtimestamp(at, UTC) + KEPT})
+
+    async def _record_all(self, sent: Sequence[dict[str, Any]]) -> list[bool]:
         async with mongo_faults(STEP_TIMEOUT_S):
             try:
-                await self._outbox.insert_one(sent | {"expires": expires})
-            except DuplicateKeyError:
-                # The driver writes again what it got no answer to, and then meets its own document.
-                found = await self._outbox.find_one({"_id": {"$eq": sent["_id"]}})
-                return found is not None and bool(found["owner"] == owner)
-        return True
+                await self._outbox.insert_many(sent, ordered=False)
+            except BulkWriteError as fault:
+                return await self._whose(sent, fault)
+        return [True] * len(sent)
+
+    async def _whose(self, sent: Sequence[dict[str, Any]], fault: BulkWriteError) -> list[bool]:
+        """The driver writes again what it got no answer to, and then meets its own documents."""
+        details: Any = fault.details
+        if details["writeConcernErrors"] or any(each["code"] != _DUPLICATE for each in details["writeErrors"]):
+            raise fault
+        met = {sent[each["index"]]["_id"] for each in details["writeErrors"]}
+        found = await self._outbox.find({"_id": {"$in": [*met]}}).to_list(len(met))
+        owners = {one["_id"]: one["owner"] for one in found}
+        return [one["_id"] not in met or owners.get(one["_id"]) == one["owner"] for one in sent]
 
     async def remove(self, name: str, owner: str) -> str | None:
         """Forget a send; the day it was recorded for, or None if there is nothing (left) to forget."""

@@ -37,6 +37,11 @@ class Redis:
         self._nodes: Nodes = Cluster(address, replicas) if clustered else OneServer(address, replicas)
 
     @property
+    def clustered(self) -> bool:
+        """Whether a step may only touch keys of one slot."""
+        return self._nodes.clustered
+
+    @property
     def client(self) -> aioredis.Redis:
         """The client of the only server, for what has no method here; a Cluster has none."""
         assert isinstance(self._nodes, OneServer)

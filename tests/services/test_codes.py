@@ -292,7 +292,7 @@ async def test_otp_13_whatever_is_wrong_with_a_code_the_answer_is_the_same(stack
     right = await _code(stack, fresh)
     async with stack.services.codes.used(MOBILE, "reset", fresh.transaction, right):
         pass
-    never = Send(fresh.transaction[:9] + "A" * 22, MOBILE, "", "", False)
+    never = Send(fresh.transaction[:9] + "A" * 22, MOBILE, "", "", "", False)
     for send, code in ((fresh, right), (never, "123456"), (wrong, "000000"), (used, "000000")):
         found.append(await answer(send, code))
     assert all(one == found[0] for one in found)

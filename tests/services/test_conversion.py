@@ -23,7 +23,7 @@ async def _note(stack: Stack, block: str = BLOCK, *, verified: bool = False, dea
     """One send to a number of the block, as far as the breaker sees it."""
     number = next(_numbers)
     send = Send(
-        f"t{number}", f"{block}{number % 10_000:04d}", "name", f"o{number}", False, state={"purpose": "register"}
+        f"t{number}", f"{block}{number % 10_000:04d}", "name", f"o{number}", "", False, state={"purpose": "register"}
     )
     await stack.services.conversion.admit(send, address="192.0.2.9", dearer=dearer)
     if verified:

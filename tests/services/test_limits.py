@@ -52,7 +52,7 @@ async def test_a_refund_gives_one_charge_back(stack: Stack) -> None:
     store = LimitStore(stack.redis)
     for _ in range(3):
         await store.charge("t", _WHO, (_RATE,), mode="enforce")
-    await store.refund("t", _WHO, (_RATE,))
+    await store.refund("t", [(_WHO, (_RATE,))])
     outcomes = [(await store.charge("t", _WHO, (_RATE,), mode="enforce")).outcome for _ in range(2)]
     assert outcomes == ["ok", "refused"]
 

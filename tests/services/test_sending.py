@@ -257,6 +257,6 @@ async def test_a_refund_gives_back_what_was_charged_and_no_more(stack: Stack) ->
         await limits.charge_address("sms.send", "192.0.2.1")
     assert await limits.under_pressure("sms.send", "192.0.2.1")
     charge = await limits.charge_address("sms.send", "192.0.2.1", captcha_passed=True)
-    assert [rate.dimension for rate in charge.limits] == ["address_hour"]
+    assert [limit.dimension for _, (limit,) in charge.dues] == ["address_hour"]
     await limits.refund(charge)
     assert await limits.under_pressure("sms.send", "192.0.2.1")
