@@ -1,8 +1,9 @@
 """SMS codes: issue, verify, describe. The countdown's truth is `get_state()`."""
 
+import asyncio
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,7 +25,7 @@ _REFUSALS = {"too_soon": "sms_too_soon", "limit": "sms_limit"}
 @dataclass(frozen=True, slots=True)
 class Send:
     """A send: `owner` names it, and is the id of its job; `name` is its number as stores know it. Once it is
-    accepted, `state` is what the page may know of it."""
+    accepted, `state` is what the page may know of it, and `accepted_at` when that was by the loop's clock."""
 
     transaction: str
     mobile: str
@@ -34,6 +35,12 @@ class Send:
     resend: bool
     previous: tuple[str, ...] = ()
     state: dict[str, Any] = field(default_factory=dict)
+    accepted_at: float = 0
+
+    def state_now(self) -> dict[str, Any]:
+        """`state` as it would be read now: all that has changed since is the time."""
+        since_s = asyncio.get_running_loop().time() - self.accepted_at
+        return _at(self.state, round(self.state["server_now"] + since_s, 3))
 
 
 class CodeService:
@@ -101,8 +108,9 @@ class CodeService:
         if issued.verdict in _REFUSALS:
             raise AppError(_REFUSALS[issued.verdict], retry_after=wait_s(issued.wait_ms))
         assert issued.record is not None
+        state, accepted_at = self._describe(issued.record), asyncio.get_running_loop().time()
         await self._index(send)
-        return replace(send, previous=issued.previous, state=self._describe(issued.record))
+        return replace(send, previous=issued.previous, state=state, accepted_at=accepted_at)
 
     async def _index(self, send: Send) -> None:
         """For operators, who see numbers masked; where it cannot be done they find the SMS by its number only."""
@@ -180,6 +188,11 @@ class CodeService:
         record = await self._store.get_record(transaction)
         return self._describe(record) if record else None
 
+    async def get_states(self, transactions: Sequence[str]) -> list[dict[str, Any] | StoreUnavailable | None]:
+        """As `get_state`, of many that are or were known."""
+        records = await self._store.get_records(transactions)
+        return [self._describe(one) if isinstance(one, CodeRecord) else one for one in records]
+
     async def require_state(self, transaction: str) -> dict[str, Any]:
         """As `get_state`; AppError `transaction_unknown` instead of None."""
         state = await self.get_state(transaction)
@@ -190,15 +203,14 @@ class CodeService:
     @staticmethod
     def advance(state: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
         """The state after the next step of its SMS, as move_sms.lua tells of it. No step moves the next send."""
-        now = step["now_ms"] / 1000
-        return state | {
+        moved = {
             "seq": step["seq"],
             "status": step["status"],
             "attempt": step["attempt"],
             "reason": {"code": step["reason"]} if step["reason"] else None,
-            "can_resend": now >= state["resend_at"],
-            "server_now": now,
         }
+        # By our estimate it may be a moment later already; a newer state never looks older.
+        return _at(state | moved, max(step["now_ms"] / 1000, state["server_now"]))
 
     def _describe(self, record: CodeRecord) -> dict[str, Any]:
         has = record.fields
@@ -218,3 +230,7 @@ class CodeService:
             "expires_at": record.expires,
             "attempts_left": max(0, self._rules.limits.code_attempts - int(has["attempts"])),
         }
+
+
+def _at(state: dict[str, Any], now: float) -> dict[str, Any]:
+    return state | {"server_now": now, "can_resend": now >= state["resend_at"]}

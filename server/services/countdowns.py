@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from server.caller import Watcher
@@ -72,8 +72,11 @@ class CountdownService:
                 watch.timer.cancel()
         await self._tasks.aclose()
 
-    async def watch(self, watcher: Watcher, transaction: str, known: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Tell `watcher` all that happens to this SMS from now on; answers its state.
+    async def watch(
+        self, watcher: Watcher, transaction: str, known: Callable[[], dict[str, Any]] | None = None
+    ) -> dict[str, Any]:
+        """Tell `watcher` all that happens to this SMS from now on; answers its state. `known()` is its state if
+        nobody has told us of a step of it.
 
         AppError `transaction_unknown`; StoreUnavailable if the state cannot be read and none is `known`.
         """
@@ -86,7 +89,7 @@ class CountdownService:
             # Before the reading, so that nothing falls between.
             await self._subscribe(transaction, watch)
             fresh = listened and not watch.missed
-            state = known if known and fresh else await self._read(transaction, known)
+            state = known() if known and fresh else await self._read(transaction, known)
         except BaseException:
             self._drop(watcher, transaction)
             raise
@@ -113,13 +116,13 @@ class CountdownService:
             watch = self._watches[transaction] = _Watch(lambda _, news: self._hear(transaction, news))
         return watch
 
-    async def _read(self, transaction: str, known: dict[str, Any] | None) -> dict[str, Any]:
+    async def _read(self, transaction: str, known: Callable[[], dict[str, Any]] | None) -> dict[str, Any]:
         try:
             return await self._codes.require_state(transaction)
         except StoreUnavailable:
             if known is None:
                 raise
-            return known
+            return known()
 
     async def _subscribe(self, transaction: str, watch: _Watch) -> None:
         """Hear of changes at once. Where that cannot be had now, the next look tries again."""
@@ -183,23 +186,27 @@ class CountdownService:
         self._watches[transaction].missed = True
         if transaction not in self._stale:
             self._stale.add(transaction)
-            self._tasks.start(self._refresh(transaction))
+            self._tasks.start(self._refresh([transaction]))
 
     async def _resync(self) -> None:
         for some in parts(self._watches):
-            await asyncio.gather(*map(self._refresh, some))
+            await self._refresh(some)
 
-    async def _refresh(self, transaction: str) -> None:
-        self._stale.discard(transaction)
-        if transaction in self._watches:
-            self._watches[transaction].missed = True
-            await self._subscribe(transaction, self._watches[transaction])
-        try:
-            state = await self._codes.get_state(transaction)
-        except StoreUnavailable:
-            return
-        watch = self._watches.get(transaction)
-        if watch is None or not watch.state:
+    async def _refresh(self, transactions: Sequence[str]) -> None:
+        """Those that cannot be read now are by the next look."""
+        self._stale.difference_update(transactions)
+        watches = [(one, watch) for one in transactions if (watch := self._watches.get(one))]
+        for _, watch in watches:
+            watch.missed = True
+        await asyncio.gather(*(self._subscribe(one, watch) for one, watch in watches if not watch.subscribed))
+        states = await self._codes.get_states([one for one, _ in watches])
+        for (transaction, watch), state in zip(watches, states, strict=True):
+            if not isinstance(state, StoreUnavailable):
+                self._learn(transaction, watch, state)
+
+    def _learn(self, transaction: str, watch: _Watch, state: dict[str, Any] | None) -> None:
+        """What was read; None: there is nothing (any more)."""
+        if self._watches.get(transaction) is not watch or not watch.state:
             return
         if state is None:
             self._end(transaction)

@@ -78,8 +78,8 @@ class SendService:
             raise
         # From here on the SMS is on its way, so the answer says so whatever else happens.
         if caller.watcher is None:
-            return send.state
-        return await self._countdowns.watch(caller.watcher, send.transaction, known=send.state)
+            return send.state_now()
+        return await self._countdowns.watch(caller.watcher, send.transaction, known=send.state_now)
 
     async def _accept(self, send: Send, purpose: str, caller: Caller, captcha: Answer | None) -> Send:
         dearer = await self._captcha.spend(captcha, purpose, device=caller.device)

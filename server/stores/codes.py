@@ -1,9 +1,11 @@
 """Key family `sms:`: transactions of SMS codes and the interval between sends. No code is ever in here."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from server.errors import StoreUnavailable
 from server.limit_rules import LimitRules
 from server.stores.redis import Redis
 from server.tags import Tag
@@ -159,11 +161,21 @@ class CodeStore:
         """The transaction, or None if it is unknown or over."""
         if _slot(transaction) is None:
             return None
+        (found,) = await self.get_records([transaction])
+        if isinstance(found, StoreUnavailable):
+            raise found
+        return found
+
+    async def get_records(self, transactions: Sequence[str]) -> list[CodeRecord | StoreUnavailable | None]:
+        """The same of many whose ids are well formed, read together."""
         limits = self._rules.limits
-        keys = [*self._keys(transaction, ""), f"limit:{{{_slot(transaction)}}}:wrong:"]
+        rows = [([*self._keys(one, ""), f"limit:{{{_slot(one)}}}:wrong:"], None) for one in transactions]
         caps = (limits.sms_mobile_hour, limits.sms_mobile_day, *self._wrong_caps[:2])
-        now, next_send, flat = await self._redis.run("describe_code", keys, *caps)
-        return _record(transaction, now, next_send, flat) if flat else None
+        found = await self._redis.run_rows("describe_codes", rows, *caps)
+        return [
+            answer if isinstance(answer, StoreUnavailable) else _record(transaction, *answer) if answer[2] else None
+            for transaction, answer in zip(transactions, found, strict=True)
+        ]
 
     async def hold(
         self, transaction: str, tag: Tag, purpose: str, *, generation: int, right: bool, hold: str

@@ -1,12 +1,14 @@
 """Asking for an SMS: once per interval, capped, taken back when something later refuses."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from server.errors import AppError, StoreUnavailable
+from server.services.codes import Send
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PageClient
 
@@ -225,6 +227,29 @@ async def test_an_sms_that_is_on_its_way_is_acknowledged_whatever_else_happens(s
     await stack.services.countdowns._resync()
     stack.provider.gate.set()
     assert (await page.state("delivered"))["transaction"] == queued["data"]["transaction"]
+
+
+async def test_a_send_that_took_long_answers_with_the_time_of_its_answer(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The countdown is not late by what was done between."""
+    codes = stack.services.codes
+    issue = codes.issue
+
+    async def long_ago(send: Send, purpose: str, **more: Any) -> Send:
+        accepted = await issue(send, purpose, **more)
+        return dataclasses.replace(accepted, accepted_at=accepted.accepted_at - 5)
+
+    monkeypatch.setattr(codes, "issue", long_ago)
+    stack.provider.gate.clear()
+    page = await stack.page()
+    by_page = (await _send(page))["data"]
+    assert (await page.next_event("countdown.tick"))["data"]["remaining"] == 55
+    form = {"mobile": "15400000077", "purpose": "register"}
+    by_post = (await stack.rest().post("/user/sms/", form)).body
+    for state in (by_page, by_post.get("data", by_post)):
+        assert 54.5 < state["resend_at"] - state["server_now"] <= 55.001
+    stack.provider.gate.set()
 
 
 @pytest.mark.parametrize("resend", [False, True])
