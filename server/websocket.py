@@ -24,15 +24,19 @@ UNSENT_HIGH_BYTES = 32 * 1024
 LINGER_S = 5
 _PIPELINED_MAX = 1024 * 1024
 _INVALID_DATA, _TOO_BIG, _NO_STATUS = 1007, 1009, 1005
-_WHOLE_TEXT, _SHORT = 0x81, 126  # RFC 6455, 5.2
+_WHOLE_TEXT, _TWO_BYTES, _LONGEST_OF_TWO_BYTES = 0x81, 126, 0xFFFF  # RFC 6455, 5.2
 _CONTROL_MAX = 125  # a ping must find room beside a message that is nearly full
 _log = logging.getLogger("server.websocket.wire")
 _log.setLevel(logging.WARNING)  # that a connection has closed is no news
 
 
 def _text_frame(message: bytes) -> bytes:
-    if len(message) < _SHORT:  # two bytes before it; most are such, and this takes a quarter of the time
-        return bytes((_WHOLE_TEXT, len(message))) + message
+    """Nearly all are short, and those take a quarter of the time so."""
+    size = len(message)
+    if size < _TWO_BYTES:
+        return bytes((_WHOLE_TEXT, size)) + message
+    if size <= _LONGEST_OF_TWO_BYTES:
+        return bytes((_WHOLE_TEXT, _TWO_BYTES, size >> 8, size & 0xFF)) + message
     return Frame(Opcode.TEXT, message).serialize(mask=False)
 
 

@@ -4,48 +4,64 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
 from typing import Any
 
 from server.caller import Watcher
 from server.clock import Clock
 from server.errors import StoreUnavailable
-from server.events import EventBus, Listener, topics
+from server.events import EventBus, topics
 from server.services.codes import CodeService
-from server.slices import Rounds, parts
+from server.slices import SLICE_S, Rounds, parts
 from server.tasks import Tasks
 
 RESYNC_S = 8
 _PER_WATCHER = 4
 # A timer may fire a little early or late; within this the second it was meant for is still the one to tell.
 _SLACK_S = 0.02
+# Ticks go out on the beat: of thousands of countdowns many share a timer and a waking of the loop, which together
+# cost as much as the tick itself.
+_BEAT_S = 0.02
 # Our loop's clock and Redis's may part by so much before the countdown is corrected.
 _DRIFT_S = 0.25
 
 
 class _Watch:
-    """One transaction that pages of this process watch."""
+    """One transaction that pages of this process watch: there may be thousands, so it is small."""
 
-    __slots__ = ("_newest", "deadline", "listener", "lock", "missed", "state", "subscribed", "timer", "watchers")
+    __slots__ = (
+        "beat",
+        "deadline",
+        "hear",
+        "lock",
+        "missed",
+        "state",
+        "subscribed",
+        "tick",
+        "transaction",
+        "watchers",
+    )
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, transaction: str, hear: Callable[[str, dict[str, Any]], None]) -> None:
+        self.transaction = transaction
+        self.hear = hear
         self.state: dict[str, Any] = {}
+        self.tick: dict[str, Any] = {}
         self.missed = False  # something was told while there was no state that it could be added to
         self.watchers: set[Watcher] = set()
         self.deadline = 0.0
-        self.timer: asyncio.Handle | None = None
-        self._newest: dict[str, dict[str, Any]] = {}
+        self.beat = 0  # the one at which it ticks next
         self.subscribed = False
         self.lock = asyncio.Lock()
-        self.listener = listener
 
-    def note(self, kind: str, data: dict[str, Any]) -> None:
-        """What `tell` tells from now on."""
-        self._newest[kind] = data
+    def listener(self, _topic: str, news: dict[str, Any]) -> None:
+        """What the event bus calls."""
+        self.hear(self.transaction, news)
 
     def tell(self, watcher: Watcher, kind: str) -> None:
         """Push the newest to it, unless it has ceased to watch."""
         if watcher in self.watchers:
-            watcher.push(kind, self._newest[kind])
+            watcher.push(kind, self.state if kind == "sms.state" else self.tick)
 
 
 class CountdownService:
@@ -58,6 +74,7 @@ class CountdownService:
         self._watches: dict[str, _Watch] = {}
         self._watched: dict[Watcher, list[str]] = defaultdict(list)
         self._stale: set[str] = set()
+        self._beats: dict[int, list[_Watch]] = {}
         self._rounds = Rounds()
 
     async def start(self) -> None:
@@ -67,9 +84,7 @@ class CountdownService:
 
     async def aclose(self) -> None:
         """Stop all countdowns."""
-        for watch in self._watches.values():
-            if watch.timer:
-                watch.timer.cancel()
+        self._beats.clear()
         await self._tasks.aclose()
 
     async def watch(
@@ -113,7 +128,7 @@ class CountdownService:
     def _watch(self, transaction: str) -> _Watch:
         watch = self._watches.get(transaction)
         if watch is None:
-            watch = self._watches[transaction] = _Watch(lambda _, news: self._hear(transaction, news))
+            watch = self._watches[transaction] = _Watch(transaction, self._hear)
         return watch
 
     async def _read(self, transaction: str, known: Callable[[], dict[str, Any]] | None) -> dict[str, Any]:
@@ -159,8 +174,7 @@ class CountdownService:
         watch = self._watches.pop(transaction, None)
         if watch is None:
             return
-        if watch.timer:
-            watch.timer.cancel()
+        watch.beat = 0
         watchers, watch.watchers = watch.watchers, set()
         for watcher in watchers:
             watcher.forgotten(transaction)
@@ -223,7 +237,6 @@ class CountdownService:
         watch.state = state
         others = watch.watchers - {told}
         if first or moved or state["seq"] > old["seq"]:
-            watch.note("sms.state", state)
             self._tell(watch, others, "sms.state")
         if self._watches.get(transaction) is not watch:
             return
@@ -237,15 +250,28 @@ class CountdownService:
 
     def _arm(self, watch: _Watch, deadline: float) -> None:
         """Start or correct the countdown; each tick falls on the deadline's own part of the second."""
-        if watch.timer:
-            watch.timer.cancel()
         watch.deadline = deadline
         self._wind(watch, _whole_seconds(deadline - self._loop_time()))
 
     def _wind(self, watch: _Watch, remaining: int) -> None:
         """The next tick is at the next whole second from now: what fell due while the loop was busy is skipped."""
-        at = watch.deadline - remaining + 1
-        watch.timer = asyncio.get_running_loop().call_at(at, self._tick, watch) if remaining else None
+        watch.beat = beat = math.ceil((watch.deadline - remaining + 1) / _BEAT_S) if remaining else 0
+        if beat in self._beats:
+            self._beats[beat].append(watch)
+        elif beat:
+            self._beats[beat] = [watch]
+            asyncio.get_running_loop().call_at(beat * _BEAT_S, self._strike, beat)
+
+    def _strike(self, beat: int) -> None:
+        """All ticks of one beat, in slices; a watch that was wound anew has another one."""
+        due, until = self._beats.pop(beat, []), perf_counter() + SLICE_S
+        for done, watch in enumerate(due, 1):
+            if watch.beat == beat:
+                self._tick(watch)
+            if perf_counter() >= until and done < len(due):
+                self._beats[beat] = due[done:]
+                asyncio.get_running_loop().call_soon(self._strike, beat)
+                return
 
     def _tick(self, watch: _Watch) -> None:
         self._wind(watch, self._note_tick(watch))
@@ -264,13 +290,12 @@ class CountdownService:
         """How it stands now; the seconds that are left."""
         left = watch.deadline - self._loop_time()
         remaining, resend_at = _whole_seconds(left), watch.state["resend_at"]
-        tick = {
+        watch.tick = {
             "transaction": watch.state["transaction"],
             "remaining": remaining,
             "resend_at": resend_at,
             "server_now": round(resend_at - max(0.0, left), 3),
         }
-        watch.note("countdown.tick", tick)
         return remaining
 
     def _loop_time(self) -> float:
