@@ -89,7 +89,7 @@ class EventBus:
             async with asyncio.timeout(patience_s):
                 await self._require_subscribed(topic)
         except BaseException as fault:
-            self._remove(topic, listener)
+            self.unsubscribe(topic, listener)
             if isinstance(fault, RedisError | OSError | TimeoutError):
                 raise StoreUnavailable("redis", type(fault).__name__) from fault
             raise

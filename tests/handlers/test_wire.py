@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
+from websockets.frames import Frame, Opcode
 
 from server import websocket
 from server.handlers.page_socket import PageSocket
@@ -26,6 +27,13 @@ FIRST = [
     pytest.param(frame(asking("a").ljust(4000)) * 50, ["pong a"] * 50, id="200 KB"),
     pytest.param(frame(asking("a").ljust(4000)) * 800, ["pong a"] * 800, id="3 MB"),
 ]
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 255, 256, 65535, 65536, 70000])
+def test_what_is_sent_is_framed_as_the_library_frames_it(size: int) -> None:
+    """The short way makes the same bytes."""
+    message = b"x" * size
+    assert websocket._text_frame(message) == Frame(Opcode.TEXT, message).serialize(mask=False)
 
 
 def only_socket(stack: Stack) -> PageSocket:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from server import slices
+from server.events import topics
+from server.services import countdowns as countdowns_module
 from tests.conftest import Stack
 from tests.helpers import MOBILE, PASSWORD
 
@@ -274,3 +276,99 @@ async def test_an_sms_known_to_be_delivered_is_so_in_one_step(stack: Stack) -> N
     queued = await page.ask("sms.send", mobile=MOBILE, purpose="register")
     delivered = await page.state("delivered")
     assert delivered["seq"] - queued["data"]["seq"] <= 2, "sending, delivered"
+
+
+async def test_a_step_that_says_all_there_is_to_know_is_not_read(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its acceptance to its end the state of an SMS is not asked for once."""
+    codes, asked = stack.services.codes, []
+    real = codes.get_states
+    for name in ("get_state", "require_state", "get_states"):
+        monkeypatch.setattr(codes, name, asked.append)
+    page = await stack.page()
+    queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    delivered = await page.state("delivered")
+    assert asked == []
+    (read,) = await real([queued["transaction"]])
+    assert isinstance(read, dict)
+    for told in (read, delivered):
+        told.pop("server_now")
+    assert delivered == read | {"reason": None}
+
+
+async def test_a_step_whose_predecessor_got_lost_is_read(stack: Stack) -> None:
+    """What it says is only what is new since then."""
+    page = await stack.page()
+    queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    seen = await page.state("delivered")
+    key = f"sms:{{{queued['transaction'][:8]}}}:tx:{queued['transaction']}"
+    await stack.redis.client.hincrby(key, "attempts", 2)
+    seq = await stack.redis.client.hincrby(key, "seq", 2)
+    step = {"transaction": queued["transaction"], "seq": seq, "now_ms": 0, "status": "delivered", "attempt": 1}
+    await stack.services.countdowns._events.publish(topics.sms(queued["transaction"]), step=step | {"reason": ""})
+    state = (await page.next_event("sms.state"))["data"]
+    assert (state["seq"], state["attempts_left"]) == (seen["seq"] + 2, seen["attempts_left"] - 2)
+
+
+async def test_what_is_told_before_a_page_watches_is_not_missed(stack: Stack) -> None:
+    """The state that was known at the acceptance is old then, and is read anew; without news it is not."""
+    sender, watcher = await stack.page(), Ears()
+    queued = (await sender.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    delivered = await sender.state("delivered")
+    countdowns, transaction = stack.services.countdowns, queued["transaction"]
+    await sender.close()
+    async with asyncio.timeout(5):
+        while transaction in countdowns._watches:
+            await asyncio.sleep(0)
+    for news, status in ((None, "queued"), ({}, "delivered")):
+        await countdowns.listen(transaction)
+        if news is not None:
+            countdowns._hear(transaction, news)
+        state = await countdowns.watch(watcher, transaction, known=lambda: queued)
+        assert state["status"] == status
+        countdowns.forget(watcher)
+    assert state["seq"] == delivered["seq"]
+    await countdowns.listen(transaction)
+    countdowns.unlisten(transaction)
+    assert transaction not in countdowns._watches
+    assert topics.sms(transaction) not in countdowns._events._listeners
+
+
+class Ears:
+    """A page that only listens."""
+
+    def push(self, kind: str, data: dict[str, Any]) -> None:
+        """Not here."""
+
+    def forgotten(self, transaction: str) -> None:
+        """Not here."""
+
+
+async def test_a_thousand_ticks_of_one_moment_leave_the_loop_to_others(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of one beat go out in slices, each once, and nobody's is lost."""
+    monkeypatch.setattr(countdowns_module, "SLICE_S", 0)
+    countdowns, told, turns = stack.services.countdowns, [], 0
+    loop = asyncio.get_running_loop()
+
+    class Page(Ears):
+        """Counts."""
+
+        def push(self, kind: str, data: dict[str, Any]) -> None:
+            told.append(data["transaction"])
+
+    for number in range(50):
+        watch = countdowns._watch(f"t{number}")
+        watch.watchers.add(Page())
+        watch.state = {"transaction": f"t{number}", "resend_at": 0.0}
+        countdowns._arm(watch, loop.time() + 1.5)
+    async with asyncio.timeout(5):
+        while len(told) < 50:
+            before = len(told)
+            await asyncio.sleep(0)
+            turns += len(told) > before
+    assert sorted(told) == sorted(f"t{number}" for number in range(50))
+    assert turns == 50
+    countdowns._watches.clear()

@@ -47,6 +47,24 @@ async def test_all_dimensions_are_checked_before_any_is_charged(stack: Stack) ->
     assert (await store.charge("t", _WHO, (wide,), mode="enforce")).outcome == "refused"
 
 
+async def test_of_several_subjects_one_that_refuses_costs_the_others_nothing(stack: Stack) -> None:
+    """All in one step; what was charged comes back to each of them."""
+    store, other = LimitStore(stack.redis), Tag("12345678", "else")
+    narrow = Rate("narrow", 1, 100, 1)
+    dues = [(_WHO, (_RATE,)), (other, (_RATE, narrow))]
+    assert store.together(dues) == [dues]
+    for outcome in ("ok", "refused", "refused"):
+        verdict = await store.charge_dues("t", dues, mode="enforce")
+        assert verdict.outcome == outcome
+    assert verdict.limit == narrow
+    await store.refund("t", dues)
+    for who, limits in dues:
+        assert (await store.charge("t", who, limits, mode="enforce")).outcome == "ok"
+    for _ in range(2):
+        assert (await store.charge("t", _WHO, (_RATE,), mode="enforce")).outcome == "ok"
+    assert (await store.charge("t", _WHO, (_RATE,), mode="enforce")).outcome == "refused"
+
+
 async def test_a_refund_gives_one_charge_back(stack: Stack) -> None:
     """No more and no less."""
     store = LimitStore(stack.redis)
