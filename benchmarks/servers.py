@@ -43,6 +43,13 @@ async def bare_tornado(core: set[int]) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
+async def bare_wire(core: set[int]) -> AsyncIterator[Server]:
+    """Without any store."""
+    async with _started("benchmarks/peers/bare_wire.py", core, {}) as server:
+        yield server
+
+
+@asynccontextmanager
 async def fastapi_redis(core: set[int]) -> AsyncIterator[Server]:
     """With a Redis of its own, on the other cores as ours is."""
     async with _redis() as url, _started("benchmarks/peers/fastapi_redis.py", core, {"REDIS_URL": url}) as server:

@@ -42,7 +42,7 @@ def table() -> list[Row]:
     """All rows that have to do with speed, from figures that are made up."""
     four = [seen("Haoma", 30_000), seen("Tornado", 16_000), seen("FastAPI", 9_000), seen("Django", 800)]
     return [
-        *checks.rows(four, [Sample(15_000, 0.4, 1.5, 0)]),
+        *checks.rows([*four, seen("wire", 60_000)], *[[Sample(15_000, 0.4, 1.5, 0)]] * 2),
         *gets.rows(four),
         *sends.rows(four[::2], [four[0], *four[2:]]),
         *registrations.rows(16, [4, 4.2], [3.9, 3.9], [Sample(100, 2, 15, 0)]),
