@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RequestHandler
 
 from server.apidoc import Documents, Site
@@ -30,6 +31,19 @@ _log = get_log("server.http")
 _ROOT = Path(__file__).parent.parent
 PING_INTERVAL_S, PING_TIMEOUT_S = 25, 20
 MESSAGE_MAX_BYTES = 4 * 1024
+_WHOLE = re.compile(r"[\w/-]+", re.ASCII)
+
+
+class App(Application):
+    """Finds a whole address at once; only patterns are tried one after the other."""
+
+    def __init__(self, routes: list[Any], **settings: Any) -> None:
+        self._whole = {path: rest for path, *rest in routes if _WHOLE.fullmatch(path)}
+        super().__init__([route for route in routes if route[0] not in self._whole], **settings)
+
+    def find_handler(self, request: HTTPServerRequest, **more: Any) -> Any:
+        found = self._whole.get(request.path)
+        return self.get_handler_delegate(request, *found) if found else super().find_handler(request, **more)
 
 
 def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: OpenSockets) -> Application:
@@ -59,7 +73,7 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
         "/admin": "admin",
         "/docs": "docs",
     }
-    routes: list[Any] = [  # what is asked for most comes first: they are tried one after the other
+    routes: list[Any] = [  # of patterns, what is asked for most comes first
         (r"/ws", PageSocket, basics | {"sockets": sockets, "enforce": settings.limits == "enforce"}),
         *[(_pattern(path), ApiHandler, basics | found) for path, found in _rest_routes().items()],
         *[(path, PageHandler, basics | {"page": page, "config": config}) for path, page in pages.items()],
@@ -92,7 +106,7 @@ def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: Op
             (r"/dev/inbox/ws", InboxSocket, basics),
             (r"/dev/sandbox/", SandboxHandler, basics),
         ]
-    return Application(
+    return App(
         routes,
         default_handler_class=NotFoundPage,
         default_handler_args=basics | {"page": "error", "config": config},
