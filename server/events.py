@@ -157,10 +157,20 @@ class EventBus:
         self._gap_listeners.append(listener)
 
     async def _connect(self) -> None:
-        self._client = self._redis.dedicated(None)
-        self._pubsub = self._client.pubsub()
-        # Without any topic the reader would end at once.
-        await self._pubsub.subscribe("events:none", *self._listeners)
+        client, topics = self._redis.dedicated(None), [*self._listeners]
+        pubsub = client.pubsub()
+        try:
+            # Without any topic the reader would end at once.
+            await pubsub.subscribe("events:none", *topics)
+        except BaseException:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
+            await client.aclose()
+            raise
+        # Only now: redis-py lets two who find it unconnected each connect it, and reads one of the two.
+        self._client, self._pubsub = client, pubsub
+        self._unwanted.update(topics)  # whose listeners left meanwhile
+        self._wanted.update({*self._listeners} - {*topics})
+        self._ask_soon()
 
     async def _disconnect(self) -> None:
         if self._pubsub is None:

@@ -115,6 +115,10 @@ class SansIoProtocol(WebSocketProtocol, asyncio.Protocol):
         self._frames.receive_eof()
         self._finish()
         self._set_timer(None)
+        # Both hold the protocol that holds them: a KiB for each page, until the collector of cycles comes.
+        self._frames.parser.close()
+        if self._frames.parser_exc is not None:
+            self._frames.parser_exc.__traceback__ = None
 
     def _read_soon(self) -> None:
         if self._unread and not self._reading_on:

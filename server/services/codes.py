@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import math
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -40,7 +41,7 @@ class Send:
     def state_now(self) -> dict[str, Any]:
         """`state` as it would be read now: all that has changed since is the time."""
         since_s = asyncio.get_running_loop().time() - self.accepted_at
-        return _at(self.state, round(self.state["server_now"] + since_s, 3))
+        return _at(self.state, math.floor((self.state["server_now"] + since_s) * 1000) / 1000)
 
 
 class CodeService:

@@ -105,11 +105,13 @@ class CountdownService:
             await self._subscribe(transaction, watch)
             fresh = listened and not watch.missed
             state = known() if known and fresh else await self._read(transaction, known)
+            if known and state["seq"] < watch.state.get("seq", 0):  # it has been overtaken, and could not be read
+                state = watch.state
         except BaseException:
             self._drop(watcher, transaction)
             raise
         self._take_in(transaction, watch, state, told=watcher)
-        if len(self._watched[watcher]) > _PER_WATCHER:
+        if len(self._watched.get(watcher, ())) > _PER_WATCHER:
             self._drop(watcher, self._watched[watcher][0])
         # In the next turn of the loop, so that the answer to the page's own request goes first.
         asyncio.get_running_loop().call_soon(self._show_one, watch, watcher)
@@ -188,8 +190,8 @@ class CountdownService:
             return
         if step is None:
             self._refresh_soon(transaction)
-        elif step["transaction"] != transaction:
-            return  # no countdown moves by it
+        elif step["transaction"] != transaction or step["seq"] <= watch.state.get("seq", 0):
+            return  # no countdown moves by another's, and what is known is no news
         elif watch.state and step["seq"] == watch.state["seq"] + 1:
             self._take_in(transaction, watch, self._codes.advance(watch.state, step))
         else:

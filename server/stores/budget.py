@@ -20,7 +20,7 @@ class BudgetStore:
 
     def __init__(self, mongo: Mongo) -> None:
         self._counters = mongo.db.counters
-        self._additions = Together(self._add_all)
+        self._additions = Together(self._add_all, give_back=self._subtract_all)
 
     async def prepare(self) -> None:
         """Make the index that clears old days away."""
@@ -67,10 +67,15 @@ class BudgetStore:
         except DuplicateKeyError:
             pass
 
-    async def subtract(self, day: str) -> None:
-        """Take one SMS off the count."""
+    async def _subtract_all(self, unheard: Sequence[tuple[_Addition, int | None]]) -> None:
+        for day, count in Counter(day for (day, *_), used in unheard if used is not None).items():
+            await self.subtract(day, count)
+
+    async def subtract(self, day: str, count: int = 1) -> None:
+        """Take SMS off the count."""
+        wanted = {"_id": {"$eq": f"sms:{day}"}, "n": {"$gte": count}}
         async with mongo_faults(STEP_TIMEOUT_S):
-            await self._counters.update_one({"_id": {"$eq": f"sms:{day}"}, "n": {"$gt": 0}}, {"$inc": {"n": -1}})
+            await self._counters.update_one(wanted, {"$inc": {"n": -count}})
 
     async def get(self, day: str) -> int:
         """How many SMS the day has had."""

@@ -21,7 +21,7 @@ class OutboxStore:
 
     def __init__(self, mongo: Mongo) -> None:
         self._outbox = mongo.db.outbox
-        self._records = Together(self._record_all)
+        self._records = Together(self._record_all, give_back=self._forget_all)
 
     async def prepare(self) -> None:
         """Make the index that clears old documents away."""
@@ -41,6 +41,12 @@ class OutboxStore:
             except BulkWriteError as fault:
                 return await self._whose(sent, fault)
         return [True] * len(sent)
+
+    async def _forget_all(self, unheard: Sequence[tuple[dict[str, Any], bool]]) -> None:
+        """None is another's: whoever owns the bucket is named."""
+        owned = [{"_id": {"$eq": sent["_id"]}, "owner": {"$eq": sent["owner"]}} for sent, _ in unheard]
+        async with mongo_faults(STEP_TIMEOUT_S):
+            await self._outbox.delete_many({"$or": owned})
 
     async def _whose(self, sent: Sequence[dict[str, Any]], fault: BulkWriteError) -> list[bool]:
         """The driver writes again what it got no answer to, and then meets its own documents."""

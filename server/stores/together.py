@@ -5,6 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
+from server.errors import StoreUnavailable
+from server.logs import get_log
+
+_log = get_log(__name__)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -12,11 +16,19 @@ Answer = TypeVar("Answer")
 class Together(Generic[Item, Answer]):
     """One call at a time, so the busier it is the more each call does; who asks alone waits for nobody.
 
-    `work` answers to each item in its place, `most` at once, or raises for all of them; it has a timeout of its own.
+    `work` answers to each item in its place, `most` at once, or raises for all of them; `give_back` undoes what was
+    done for those who did not wait for it. Both have timeouts of their own.
     """
 
-    def __init__(self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], *, most: int = 50) -> None:
+    def __init__(
+        self,
+        work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        give_back: Callable[[Sequence[tuple[Item, Answer]]], Awaitable[None]],
+        most: int = 50,
+    ) -> None:
         self._work = work
+        self._give_back = give_back
         self._most = most
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._going: asyncio.Task[None] | None = None
@@ -51,3 +63,15 @@ class Together(Generic[Item, Answer]):
         for (_, done), answer in zip(some, answers, strict=True):
             if not done.done():
                 done.set_result(answer)
+        await self._return(
+            [(item, answer) for (item, done), answer in zip(some, answers, strict=True) if done.cancelled()]
+        )
+
+    async def _return(self, unheard: list[tuple[Item, Answer]]) -> None:
+        """Whoever gave up while the call was under way has been refused, and would pay for nothing."""
+        if not unheard:
+            return
+        try:
+            await self._give_back(unheard)
+        except StoreUnavailable as fault:
+            _log.warning("together.not_given_back", count=len(unheard), why=str(fault))

@@ -115,6 +115,11 @@ async def test_a_flood_of_tiny_frames_leaves_the_loop_to_others(stack: Stack) ->
         assert not flood._unread
 
 
+def _parts(wire: Any) -> list[Any]:
+    """It, and the library's protocol in it."""
+    return [wire, wire._frames]
+
+
 async def test_a_page_that_left_takes_no_memory(stack: Stack) -> None:
     """Not even until the collector of cycles comes by: that is seldom."""
     gc.collect()
@@ -122,7 +127,7 @@ async def test_a_page_that_left_takes_no_memory(stack: Stack) -> None:
     try:
         async with Wire.open(stack.port) as wire:
             pages = [weakref.ref(page) for page in stack.sockets]
-            wires = [weakref.ref(page.ws_connection) for page in stack.sockets]
+            wires = [weakref.ref(part) for page in stack.sockets for part in _parts(page.ws_connection)]
             for kind, data in (("mobile.check", {"mobile": MOBILE}), ("ping", {}), ("sms.send", {"mobile": MOBILE})):
                 await wire.send(frame(message(kind, data)))
                 await wire.message()

@@ -82,7 +82,7 @@ async def test_what_was_only_observed_can_be_given_back(stack: Stack) -> None:
         await store.charge("t", _WHO, (_RATE,), mode="observe")
     observed = await store.charge("t", _WHO, (_RATE,), mode="observe")
     assert (observed.outcome, observed.charged) == ("refused", [])
-    await store.refund("t", _WHO, ())
+    await store.refund("t", [])
 
 
 async def test_rl_11_an_address_is_asked_for_a_captcha_before_it_is_refused(start: Start) -> None:

@@ -23,6 +23,7 @@ class Calls:
     def __init__(self) -> None:
         self.made: list[list[int]] = []
         self.contexts: list[str] = []
+        self.given_back: list[tuple[int, int]] = []
         self.gate = asyncio.Event()
         self.fault: Exception | None = None
 
@@ -33,6 +34,9 @@ class Calls:
         if self.fault:
             raise self.fault
         return [10 * item for item in items]
+
+    async def give_back(self, unheard: Sequence[tuple[int, int]]) -> None:
+        self.given_back += unheard
 
 
 async def _asking(together: Together[int, int], *items: int) -> list[asyncio.Task[int]]:
@@ -45,7 +49,7 @@ async def _asking(together: Together[int, int], *items: int) -> list[asyncio.Tas
 async def test_who_comes_while_a_call_is_under_way_goes_with_the_next_one() -> None:
     """Each hears what is its own."""
     calls = Calls()
-    together = Together(calls.work, most=3)
+    together = Together(calls.work, give_back=calls.give_back, most=3)
     first = await _asking(together, 1)
     rest = await _asking(together, 2, 3, 4, 5)
     calls.gate.set()
@@ -56,7 +60,7 @@ async def test_who_comes_while_a_call_is_under_way_goes_with_the_next_one() -> N
 async def test_who_went_away_before_the_call_has_asked_nothing() -> None:
     """And takes nobody else's answer along."""
     calls = Calls()
-    together = Together(calls.work)
+    together = Together(calls.work, give_back=calls.give_back)
     (under_way,) = await _asking(together, 1)
     waiting, third = await _asking(together, 2, 3)
     under_way.cancel()
@@ -64,12 +68,13 @@ async def test_who_went_away_before_the_call_has_asked_nothing() -> None:
     calls.gate.set()
     assert await third == 30
     assert calls.made == [[1], [3]]
+    assert calls.given_back == [(1, 10)], "what was done for one who went away meanwhile"
 
 
 async def test_a_fault_is_told_to_all_whom_it_met_and_to_no_other() -> None:
     """The next call is made as if nothing had been."""
     calls = Calls()
-    together = Together(calls.work)
+    together = Together(calls.work, give_back=calls.give_back)
     first = await _asking(together, 1)
     met = await _asking(together, 2, 3)
     calls.fault = StoreUnavailable("mongo", "gone")
@@ -83,7 +88,7 @@ async def test_a_fault_is_told_to_all_whom_it_met_and_to_no_other() -> None:
 async def test_what_the_first_who_asked_has_set_holds_for_nobody_else() -> None:
     """The driver keeps its deadline in such a variable: a row of calls would end with that of the first."""
     calls = Calls()
-    together = Together(calls.work)
+    together = Together(calls.work, give_back=calls.give_back)
     _whose.set("the first one's")
     calls.gate.set()
     await together.ask(1)

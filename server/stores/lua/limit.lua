@@ -101,15 +101,20 @@ local JUDGES = {rate = judge_rate, few = judge_few, run = judge_run}
 
 local function judge(before, passed, row)
   local worst, at, soft, waits, known = 0, 0, 0, {}, {}
+  local full, otherwise = nil, false
   read_rates(before)
   for i, limit in ipairs(limits) do
     local key, member = KEYS[before + i], row[i + 1]
     local wait, flag = JUDGES[limit[1]](key, limit, since[i], member)
     waits[i], known[i] = wait, flag
     if wait > 0 then
-      if limit[1] == 'run' and flag and mode ~= 'peek' then shut(key, limit, member) end
+      if limit[1] == 'run' and flag then full = i elseif not (limit[2] and passed) then otherwise = true end
       if limit[2] then soft = i elseif wait > worst then worst, at = wait, i end
     end
+  end
+  -- Who is refused for another reason as well shuts no door.
+  if full and (mode == 'observe' or (mode == 'enforce' and not otherwise)) then
+    shut(KEYS[before + full], limits[full], row[full + 1])
   end
   local charged, verdict = {}, {'ok', 0, 0}
   if worst > 0 then verdict = {'refused', math.ceil(worst / 1000), at}
