@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from redis.asyncio.connection import AbstractConnection
 
 from server.events import EventBus, encode
 from tests.conftest import Stack
@@ -60,6 +61,50 @@ async def test_who_leaves_and_comes_in_one_moment_hears_and_nobody_else_does(sta
     assert heard == [("events:a", 1)]
     (counts,) = await stack.redis.each("PUBSUB", "NUMSUB", "events:a", "events:b", "events:c")
     assert counts == ["events:a", 1, "events:b", 0, "events:c", 0]
+
+
+@pytest.mark.parametrize("who", ["comes", "leaves"])
+async def test_who_comes_or_leaves_while_it_connects_makes_nobody_deaf(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """One connection is made, and it is the one that is read."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    def listener(topic: str, _: dict[str, Any]) -> None:
+        heard.put_nowait(topic)
+
+    bus, connecting, go_on = EventBus(stack.redis, clock=stack.clock), asyncio.Event(), asyncio.Event()
+    bus._listeners |= {"events:old": [listener], "events:gone": [listener]}  # as after a connection that broke
+    connect = AbstractConnection.connect
+
+    async def slow(self: AbstractConnection) -> None:
+        connecting.set()
+        await go_on.wait()
+        await connect(self)
+
+    monkeypatch.setattr(AbstractConnection, "connect", slow)
+    starting = asyncio.create_task(bus.start())
+    await connecting.wait()
+    coming = None
+    if who == "comes":
+        coming = asyncio.create_task(bus.subscribe("events:new", listener))
+        await asyncio.sleep(0)
+    else:
+        bus.unsubscribe("events:gone", listener)
+    go_on.set()
+    await starting
+    if coming is not None:  # it is told that there is no connection, and asks again
+        await asyncio.gather(coming, return_exceptions=True)
+        await bus.subscribe("events:new", listener)
+    async with asyncio.timeout(5):
+        while bus._wanted or bus._unwanted or bus._asking:
+            await asyncio.sleep(0)
+        for topic in ("events:old", "events:new")[: 1 + (who == "comes")]:
+            await bus.publish(topic)
+            assert await heard.get() == topic
+        while who == "leaves" and (await stack.redis.each("PUBSUB", "NUMSUB", "events:gone"))[0][1]:
+            await asyncio.sleep(0)
+    await bus.aclose()
 
 
 async def test_a_step_can_publish_what_the_bus_would(stack: Stack) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from server import slices
+from server.errors import StoreUnavailable
 from server.events import topics
 from server.services import countdowns as countdowns_module
 from tests.conftest import Stack
@@ -372,3 +373,42 @@ async def test_a_thousand_ticks_of_one_moment_leave_the_loop_to_others(
     assert sorted(told) == sorted(f"t{number}" for number in range(50))
     assert turns == 50
     countdowns._watches.clear()
+
+
+async def test_a_page_that_leaves_while_its_sms_is_looked_up_is_forgotten(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so twice: when it leaves, and when its answer is there."""
+    page, tab = await stack.page(), Ears()
+    queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    countdowns = stack.services.countdowns
+    real = countdowns._codes.require_state
+
+    async def meanwhile(transaction: str) -> dict[str, Any]:
+        countdowns.forget(tab)
+        return await real(transaction)
+
+    monkeypatch.setattr(countdowns._codes, "require_state", meanwhile)
+    await countdowns.watch(tab, queued["transaction"])
+    countdowns.forget(tab)
+    assert tab not in countdowns._watched
+
+
+async def test_what_was_known_at_a_resend_is_not_told_after_something_newer(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis is away just then, and this process has heard of later steps."""
+    page, tab = await stack.page(), Ears()
+    queued = (await page.ask("sms.send", mobile=MOBILE, purpose="register"))["data"]
+    newest = await page.state("delivered")
+    countdowns, transaction = stack.services.countdowns, queued["transaction"]
+    await countdowns.watch(tab, transaction)
+
+    async def away(_: str) -> None:
+        raise StoreUnavailable("redis", "away")
+
+    monkeypatch.setattr(countdowns._codes, "require_state", away)
+    countdowns._watches[transaction].missed = True
+    later = queued | {"server_now": newest["server_now"] + 1}
+    told = await countdowns.watch(tab, transaction, known=lambda: later)
+    assert (told["seq"], told["status"]) == (newest["seq"], "delivered")

@@ -459,3 +459,18 @@ async def test_an_observed_limit_refuses_nothing_and_counts(start: Start) -> Non
         with pytest.raises(AppError, match="credentials_invalid"):
             await stack.services.accounts.login(account=MOBILE, password="x", caller=caller, captcha_passed=False)
     assert "account_wait" in stack.services.metrics.exposition().decode()
+
+
+async def test_rl_6_who_is_refused_for_another_reason_shuts_no_block(start: Start) -> None:
+    """The number that would make the run full comes from an address that has had its SMS."""
+    stack = await start(TRUSTED_PROXIES="127.0.0.1")
+    used_up = sender(stack, X_Forwarded_For="203.0.113.77")
+    for number in range(25):
+        if (await used_up(apart(number))).status != 202:
+            break
+    for number in range(9):
+        neighbour = sender(stack, X_Forwarded_For=f"198.51.{number}.1")
+        assert (await neighbour(f"1540007{number:04d}")).status == 202
+    refused = await used_up("15400070009")
+    assert refused.error["code"] == "sms_limit"
+    assert (await sender(stack, X_Forwarded_For="198.51.100.1")("15400079999")).status == 202

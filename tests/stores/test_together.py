@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -115,3 +116,38 @@ async def test_many_at_once_are_recorded_each_by_its_owner(stack: Stack) -> None
     winner = told.index(True)
     assert await store.record(f"n{winner % 20}", 1, owner=f"o{winner}", at=1e9, day="d")
     assert not await store.record(f"n{winner % 20}", 1, owner="somebody", at=1e9, day="d")
+
+
+async def test_who_gave_up_while_the_write_was_under_way_has_written_nothing(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a place in the outbox nor an SMS of the day."""
+    outbox, budget = OutboxStore(stack.mongo), BudgetStore(stack.mongo)
+    day_after = datetime.now(UTC) + timedelta(days=1)
+    await budget.add("d", limit=None, expires=day_after)
+    for store in (outbox, budget):
+        together = vars(store)["_records" if store is outbox else "_additions"]
+        real, written, go_on = together._work, asyncio.Event(), asyncio.Event()
+
+        async def slow(items: Sequence[Any], real: Any = real, written: Any = written, go_on: Any = go_on) -> Any:
+            answers = await real(items)
+            written.set()
+            await go_on.wait()
+            return answers
+
+        monkeypatch.setattr(together, "_work", slow)
+        asking = (
+            outbox.record("n1", 1, owner="o1", at=1e9, day="d")
+            if store is outbox
+            else budget.add("d", limit=None, expires=day_after)
+        )
+        task = asyncio.create_task(asking)
+        await written.wait()
+        task.cancel()
+        go_on.set()
+        await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(5):
+            while together._going is not None:
+                await asyncio.sleep(0)
+    assert await stack.mongo.db.outbox.find_one({"owner": "o1"}) is None
+    assert await budget.get("d") == 1
