@@ -12,7 +12,7 @@ from tornado.iostream import IOStream
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13
 from websockets.frames import Frame
-from websockets.protocol import Protocol
+from websockets.protocol import SERVER, Protocol
 
 from server.handlers.page_socket import PageSocket
 from server.schemas.envelope import frame as frame_of
@@ -162,4 +162,7 @@ def test_what_we_lean_on_in_websockets_is_there() -> None:
     """A protocol that does no I/O, and frames that make their own bytes."""
     wanted = {"receive_data", "receive_eof", "events_received", "data_to_send", "send_close", "send_ping", "fail"}
     assert wanted | {"close_expected"} <= {*dir(Protocol)}
+    protocol = Protocol(SERVER)
+    assert inspect.isgenerator(protocol.parser)
+    assert protocol.parser_exc is None
     assert [*inspect.signature(Frame.serialize).parameters] == ["self", "mask", "extensions"]
