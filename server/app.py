@@ -38,15 +38,15 @@ class App(Application):
     """Finds a whole address at once; only patterns are tried one after the other."""
 
     def __init__(self, routes: list[Any], **settings: Any) -> None:
-        self._whole = {path: rest for path, *rest in routes if _WHOLE.fullmatch(path)}
-        super().__init__([route for route in routes if route[0] not in self._whole], **settings)
+        self.whole = {path: rest for path, *rest in routes if _WHOLE.fullmatch(path)}
+        super().__init__([route for route in routes if route[0] not in self.whole], **settings)
 
     def find_handler(self, request: HTTPServerRequest, **more: Any) -> Any:
-        found = self._whole.get(request.path)
+        found = self.whole.get(request.path)
         return self.get_handler_delegate(request, *found) if found else super().find_handler(request, **more)
 
 
-def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: OpenSockets) -> Application:
+def make_app(dispatcher: Dispatcher, edge: Edge, settings: Settings, sockets: OpenSockets) -> App:
     """The application behind one port."""
     basics: dict[str, Any] = {"dispatcher": dispatcher, "edge": edge}
     config = {

@@ -15,9 +15,8 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
-from tornado.web import Application
 
-from server.app import make_app
+from server.app import App, make_app
 from server.captcha.altcha import Altcha
 from server.container import open_services
 from server.edge import make_edge
@@ -105,7 +104,7 @@ class Stack:
     provider: ScriptedProvider
     dispatcher: Dispatcher
     sockets: OpenSockets
-    app: Application
+    app: App
     port: int
     clients: AsyncExitStack = field(default_factory=AsyncExitStack)
 

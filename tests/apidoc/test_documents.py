@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tornado.routing import PathMatches
-from tornado.web import Application, RedirectHandler, StaticFileHandler
+from tornado.web import RedirectHandler, StaticFileHandler
 
 from server.apidoc.page import page_of
+from server.app import App
 from server.channels import CHANNELS
 from server.errors import ERRORS
 from server.handlers.base import SocketHandler
@@ -242,8 +243,9 @@ def test_the_page_shows_all_of_the_document() -> None:
         assert socket.handshake_refusals.keys() == {*CHANNELS[name].refusals}
 
 
-def pages_of(app: Application) -> Iterator[tuple[str, type]]:
+def pages_of(app: App) -> Iterator[tuple[str, type]]:
     """Address and handler of each route; a place in an address is written as in OpenAPI."""
+    yield from ((address, handler) for address, (handler, _) in app.whole.items())
     for rule in app.wildcard_router.rules:
         assert isinstance(rule.matcher, PathMatches)
         address = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", rule.matcher.regex.pattern)

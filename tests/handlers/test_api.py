@@ -339,6 +339,7 @@ async def test_api_4_only_declared_methods_are_allowed(stack: Stack, path: str) 
 
 async def test_api_4_every_address_is_in_this_table(stack: Stack) -> None:
     """A new route cannot be forgotten above, nor a method of an operation."""
+    assert stack.app.whole.keys() <= ALLOWED.keys()
     for rule in stack.app.wildcard_router.rules:
         assert [path for path in ALLOWED if rule.matcher.regex.fullmatch(path)], rule.matcher.regex.pattern
     for row in OPERATIONS.values():
