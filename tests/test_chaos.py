@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos import kills, races, vendor_death
 from tests.chaos.traffic import Traffic
-from tests.chaos.world import open_servers, open_stores, seed_or_new, vendor_settings
+from tests.chaos.world import new_seed, open_servers, open_stores, vendor_settings
 from tests.vendors import YuntongxunStandIn
 
 pytestmark = pytest.mark.gen_test(timeout=90)
@@ -48,7 +48,7 @@ async def test_the_judge_of_kills_is_strict(
 
 async def test_pr_1_what_was_acknowledged_survives_kill_nine(tmp_path: Path) -> None:
     """Eight kills, most of them in the middle of a call: nothing is lost, nothing is sent twice without reason."""
-    seed = seed_or_new(None)
+    seed = new_seed()
     table = await kills.run(tmp_path, rounds=8, seed=seed, longest_wait_s=0.06)
     assert table.broken == [], f"seed {seed}\n{table}"
 

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from tests.chaos.world import seed_or_new
+from tests.chaos.world import new_seed
 from tests.fuzz.mutations import GENTLE, HARSH, Random, conversation, spoiled
 from tests.fuzz.run import Heard, faults_in, run
 from tests.wire import Wire, frame
@@ -18,7 +18,7 @@ FRAMES = 2_400
 
 async def test_spoiled_frames_harm_nobody_else(tmp_path: Path, protocol: str) -> None:
     """Each connection comes to an end, and the server and a page beside it do not notice."""
-    table = await run(tmp_path, protocol=protocol, frames=FRAMES, seed=(seed := seed_or_new(None)))
+    table = await run(tmp_path, protocol=protocol, frames=FRAMES, seed=(seed := new_seed()))
     assert not table.broken, f"seed {seed}\n{table}"
 
 

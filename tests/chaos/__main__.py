@@ -2,14 +2,15 @@
 
 import argparse
 import asyncio
+import functools
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from tests.chaos import kills, outage, races, vendor_death
-from tests.chaos.world import Table, seed_or_new
+from tests.chaos.world import Table, new_seed
 
 MODES = ("refuse", "500", "hang")
 
@@ -46,12 +47,13 @@ async def run(asked: argparse.Namespace, directory: Path, seed: int) -> AsyncIte
             yield await vendor_death.run(directory / mode, sends=asked.sends, mode=mode)
 
 
-async def show(asked: argparse.Namespace) -> bool:
-    """True if every promise held."""
-    seed, directory = seed_or_new(asked.seed), Path(tempfile.mkdtemp(prefix="haoma-chaos-"))
+async def show(seed: int | None, parts: Callable[[Path, int], AsyncIterator[Table]]) -> bool:
+    """Print the tables of `parts(directory, seed)` as they come; True if every promise held."""
+    seed = new_seed() if seed is None else seed
+    directory = Path(tempfile.mkdtemp(prefix="haoma-tried-"))
     print(f"seed {seed}, working in {directory}\n", flush=True)
     broken = []
-    async for table in run(asked, directory, seed):
+    async for table in parts(directory, seed):
         print(table, flush=True)
         broken += table.broken
     if broken:
@@ -62,4 +64,5 @@ async def show(asked: argparse.Namespace) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if asyncio.run(show(read_arguments())) else 1)
+    asked = read_arguments()
+    sys.exit(0 if asyncio.run(show(asked.seed, functools.partial(run, asked))) else 1)
