@@ -40,13 +40,15 @@ def _name_request(_: Any, __: str, line: Any) -> Any:
     return line
 
 
-def _mask_line(_: Any, __: str, line: Any) -> Any:
-    return {key: value if key.startswith("_") else mask_all(value) for key, value in line.items()}
+def _clean_line(_: Any, __: str, line: Any) -> Any:
+    """Mobiles are masked, and what a visitor sends makes no line of its own; tracebacks, which are ours, keep their
+    breaks."""
+    return {key: value if key.startswith("_") else _clean(value, key == "exception") for key, value in line.items()}
 
 
-def _one_line(_: Any, __: str, line: Any) -> Any:
-    """What a visitor sends must not make a line of its own; tracebacks, which are ours, keep their breaks."""
-    return {k: _escape(v) if isinstance(v, str) and k != "exception" else v for k, v in line.items()}
+def _clean(value: Any, many_lines: bool) -> Any:
+    value = mask_all(value)
+    return value if not isinstance(value, str) or many_lines or value.isprintable() else _escape(value)
 
 
 def _escape(value: str) -> str:
@@ -66,8 +68,7 @@ def set_up_logs(log_format: str, stream: TextIO = sys.stderr) -> None:
         structlog.processors.TimeStamper(fmt="iso"),
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.format_exc_info,
-        _mask_line,
-        _one_line,
+        _clean_line,
     ]
     last = (
         structlog.processors.JSONRenderer(serializer=_to_json)
