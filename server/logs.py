@@ -26,7 +26,8 @@ def mask(mobile: str) -> str:
 def mask_all(value: Any) -> Any:
     """`value` with every mobile in it masked."""
     if isinstance(value, str):
-        return value if len(value) < _SHORTEST else _MOBILE.sub(r"\1****\2", value)
+        found = len(value) >= _SHORTEST and _MOBILE.search(value)
+        return _MOBILE.sub(r"\1****\2", value) if found else value
     if isinstance(value, dict):
         return {mask_all(key): mask_all(child) for key, child in value.items()}
     if isinstance(value, list | tuple):
