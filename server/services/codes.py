@@ -76,8 +76,8 @@ class CodeService:
         tag = self._tagger.tag(mobile)
         drawn = secrets.token_urlsafe(45)  # 60 letters, each six random bits; in one call, as each costs
         owner, nonce = drawn[22:38], drawn[38:]
-        fresh = transaction is None
-        return Send(transaction or transaction_of(tag, drawn[:22]), mobile, tag.name, owner, nonce, resend=not fresh)
+        resend = transaction is not None
+        return Send(transaction or transaction_of(tag, drawn[:22]), mobile, tag.name, owner, nonce, resend)
 
     async def issue(self, send: Send, purpose: str, *, locale: str, silent: bool = False) -> Send:
         """Accept a planned send; AppError says how long to wait if it must not go out now. Of a `silent` one the page

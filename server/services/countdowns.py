@@ -47,7 +47,7 @@ class _Watch:
         self.hear = hear
         self.state: dict[str, Any] = {}
         self.tick: dict[str, Any] = {}
-        self.missed = False  # something was told while there was no state that it could be added to
+        self.missed = False  # something was told that has to be read
         self.watchers: set[Watcher] = set()
         self.deadline = 0.0
         self.beat = 0  # the one at which it ticks next
@@ -188,11 +188,9 @@ class CountdownService:
         watch, step = self._watches.get(transaction), news.get("step")
         if watch is None or news.get("new") == transaction:
             return
-        if step is None:
-            self._refresh_soon(transaction)
-        elif step["transaction"] != transaction or step["seq"] <= watch.state.get("seq", 0):
+        if step and (step["transaction"] != transaction or step["seq"] <= watch.state.get("seq", 0)):
             return  # no countdown moves by another's, and what is known is no news
-        elif watch.state and step["seq"] == watch.state["seq"] + 1:
+        if step and watch.state and step["seq"] == watch.state["seq"] + 1:
             self._take_in(transaction, watch, self._codes.advance(watch.state, step))
         else:
             self._refresh_soon(transaction)
