@@ -14,7 +14,8 @@ Rule = tuple[str | int, ...]
 @dataclass(slots=True)
 class _Kind:
     """What all limits have. `rule` and `member` are what limit.lua wants to know of one, `refund_parts` is what
-    refund.lua does, `key` tells its key from others; a soft limit asks for a captcha instead of refusing."""
+    refund.lua does, `key` tells its key from those of other limits; a soft one asks for a captcha instead of
+    refusing."""
 
     dimension: str
     count: int
@@ -24,26 +25,25 @@ class _Kind:
 
 @dataclass(slots=True)
 class Rate(_Kind):
-    """`count` per `period_s` at a steady pace, `burst` of them at once."""
+    """`count` per `period_s` at a steady pace, `burst` of them at once. All rates of a subject are in one hash."""
 
     burst: int
-    key: str = field(init=False, compare=False, repr=False)
+    key: str = field(init=False, default="rates", compare=False, repr=False)
     emission_us: int = field(init=False)
     tolerance_us: int = field(init=False)
     member: str = field(init=False, default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.key = self.dimension
         self.emission_us = self.period_s * 1_000_000 // self.count
         self.tolerance_us = (self.burst - 1) * self.emission_us
 
     @property
     def rule(self) -> Rule:
-        return "rate", self.soft, self.emission_us, self.tolerance_us
+        return "rate", self.soft, self.emission_us, self.tolerance_us, self.dimension
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
-        return "rate", self.emission_us
+        return "rate", self.emission_us, self.dimension
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Few(_Kind):
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
-        return "few", self.member
+        return "few", self.member, ""
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Run(_Kind):
 
     @property
     def refund_parts(self) -> tuple[str | int, ...]:
-        return "run", self.member
+        return "run", self.member, ""
 
 
 Limit = Rate | Few | Run

@@ -47,7 +47,7 @@ class LimitStore:
         """As `charge`, for several subjects that are `together`: if a limit of one is used up, none is charged."""
         keys = [key for subject, limits in dues for key in _keys(action, subject, limits)]
         limits = tuple(limit for _, some in dues for limit in some)
-        (verdict,) = await self._charge([(keys, limits, captcha_passed)], mode)
+        (verdict,) = await self._charge([(keys, limits, captcha_passed)], _rules(dues), mode)
         if isinstance(verdict, StoreUnavailable):
             raise verdict
         return verdict
@@ -57,12 +57,11 @@ class LimitStore:
     ) -> list[Verdict | StoreUnavailable]:
         """The same for many: `(subject, limits, captcha passed)` of each; limits may differ in their members only."""
         rows = [(_keys(action, subject, limits), limits, passed) for subject, limits, passed in asked]
-        return await self._charge(rows, mode)
+        return await self._charge(rows, _rules([asked[0][:2]]), mode)
 
     async def _charge(
-        self, rows: Sequence[tuple[list[str], Limits, bool]], mode: str
+        self, rows: Sequence[tuple[list[str], Limits, bool]], rules: str, mode: str
     ) -> list[Verdict | StoreUnavailable]:
-        rules = orjson.dumps([limit.rule for limit in rows[0][1]]).decode()
         asked = [(keys, (passed, *[limit.member for limit in limits])) for keys, limits, passed in rows]
         found = await self._redis.run_rows("limit", asked, mode, rules)
         return [_verdict(answer, limits) for answer, (_, limits, _) in zip(found, rows, strict=True)]
@@ -70,15 +69,32 @@ class LimitStore:
     async def refund(self, action: str, charged: Sequence[Due]) -> None:
         """Give one charge of each back."""
         for dues in self.together(charged):
-            keys = [key for subject, limits in dues for key in _keys(action, subject, limits)]
-            parts = [part for _, limits in dues for limit in limits for part in limit.refund_parts]
+            each = [(subject, limit) for subject, limits in dues for limit in limits]
+            keys = [key for subject, limit in each for key in _keys(action, subject, (limit,))]
+            parts = [part for _, limit in each for part in limit.refund_parts]
             if keys:  # of limits that were only observed and all used up nothing was charged
                 await self._redis.run("refund", keys, *parts)
 
 
 def _keys(action: str, subject: Tag, limits: Limits) -> list[str]:
+    """Those of one subject: one for all rates, one for each other limit."""
     start, end = f"limit:{{{subject.slot}}}:{action}:", f":{subject.name}"
-    return [start + limit.key + end for limit in limits]
+    return [start + key + end for key in _distinct(limits)]
+
+
+def _distinct(limits: Limits) -> list[str]:
+    return [*dict.fromkeys([limit.key for limit in limits])]
+
+
+def _rules(dues: Sequence[Due]) -> str:
+    """What limit.lua is to know of the limits of a row, each with the place of its key in the row."""
+    rules: list[tuple[str | int, ...]] = []
+    first = 1
+    for _, limits in dues:
+        keys = _distinct(limits)
+        rules += [(first + keys.index(limit.key), *limit.rule) for limit in limits]
+        first += len(keys)
+    return orjson.dumps(rules).decode()
 
 
 def _verdict(answer: Any, limits: Limits) -> Verdict | StoreUnavailable:

@@ -65,6 +65,16 @@ async def test_of_several_subjects_one_that_refuses_costs_the_others_nothing(sta
     assert (await store.charge("t", _WHO, (_RATE,), mode="enforce")).outcome == "refused"
 
 
+async def test_a_short_rate_does_not_end_a_long_one_that_lies_in_the_same_key(stack: Stack) -> None:
+    """All rates of a subject end with the last of them, whichever is charged last."""
+    store, day = LimitStore(stack.redis), Rate("day", 1, 86_400, 1)
+    assert (await store.charge("t", _WHO, (day,), mode="enforce")).outcome == "ok"
+    assert (await store.charge("t", _WHO, (_RATE,), mode="enforce")).outcome == "ok"
+    (key,) = await stack.redis.call("KEYS", "limit:{abcdef01}:t:*")
+    assert await stack.redis.call("PTTL", key) > 86_400_000
+    assert (await store.charge("t", _WHO, (_RATE, day), mode="enforce")).limit == day
+
+
 async def test_a_refund_gives_one_charge_back(stack: Stack) -> None:
     """No more and no less."""
     store = LimitStore(stack.redis)

@@ -75,7 +75,7 @@ def row(name: str) -> tuple[list[str], Any]:
 
 def limit(most: int = 1000) -> tuple[str, str]:
     """What rows share: so many an hour."""
-    return "enforce", orjson.dumps([("rate", False, _HOUR_US, (most - 1) * _HOUR_US)]).decode()
+    return "enforce", orjson.dumps([(1, "rate", False, _HOUR_US, (most - 1) * _HOUR_US, "hour")]).decode()
 
 
 async def charge(redis: Redis, name: str) -> Any:
@@ -86,7 +86,7 @@ async def charge(redis: Redis, name: str) -> Any:
 
 async def charges(redis: Redis, name: str) -> int:
     """How often it ran."""
-    free_at_us = float(await redis.call("GET", f"limit:{{{name}}}") or time.time() * 1e6)
+    free_at_us = float(await redis.call("HGET", f"limit:{{{name}}}", "hour") or time.time() * 1e6)
     return round((free_at_us / 1e6 - time.time()) / 3600)
 
 

@@ -147,9 +147,8 @@ async def test_a_step_follows_its_slot_to_another_node(cluster_rig: ClusterRig) 
         slot, names = source.ask("CLUSTER", "KEYSLOT", one), [s.ask("CLUSTER", "MYID") for s in (source, target)]
         target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", names[0])
         source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", names[1])
-        assert await asyncio.gather(
-            *(redis.run("limit", [one], '[[false, ""]]', "observe", '[["rate", false, 1000, 0]]') for _ in range(3))
-        )
+        step = "limit", [one], '[[false, ""]]', "observe", '[[1, "rate", false, 1000, 0, "r"]]'
+        assert await asyncio.gather(*(redis.run(*step) for _ in range(3)))
         assert await redis.call("EXISTS", one) == 1
         assert target.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
         for server in (target, source):

@@ -1,9 +1,11 @@
 -- Give back one charge of each limit.
--- KEYS  one per limit   ARGV  two per key: kind 'rate', emission interval us | 'few', member | 'run', number
+-- KEYS  one per limit   ARGV  three per key: kind 'rate', emission interval us, field | 'few' or 'run', member, ''
 for i, key in ipairs(KEYS) do
-  local kind, what = ARGV[2 * i], ARGV[2 * i + 1]
-  local tat = kind == 'rate' and redis.call('GET', key)
-  if tat then redis.call('SET', key, string.format('%.0f', tat - what), 'KEEPTTL') end
-  if kind ~= 'rate' then redis.call('ZREM', key, what) end
+  local kind, what, field = ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
+  if kind ~= 'rate' then
+    redis.call('ZREM', key, what)
+  elseif redis.call('HEXISTS', key, field) == 1 then
+    redis.call('HINCRBY', key, field, -what)
+  end
 end
 return 1
