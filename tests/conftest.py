@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
@@ -199,10 +200,12 @@ def stack(io_loop: IOLoop, start: Callable[..., Coroutine[Any, Any, Stack]]) -> 
 def logged() -> Iterator[io.StringIO]:
     """What a running server would write to its log, as JSON lines."""
     root = logging.getLogger()
-    handlers, level = [*root.handlers], root.level
+    handlers, level, before = [*root.handlers], root.level, structlog.get_config()
     stream = io.StringIO()
     set_up_logs("json", stream)
+    structlog.configure(cache_logger_on_first_use=False)  # or the next test would write into this stream
     yield stream
+    structlog.configure(**before)
     root.handlers[:] = handlers
     root.setLevel(level)
 

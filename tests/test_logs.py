@@ -42,6 +42,22 @@ def test_api_11_input_cannot_make_a_line_of_its_own(logged: io.StringIO) -> None
     assert "15400000001" not in logged.getvalue()
 
 
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), ValueError("closed file")])
+def test_a_log_that_cannot_be_written_stops_nobody(
+    logged: io.StringIO, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full, or whoever read it is gone. When it can be written again, it is."""
+
+    def fail(_: str) -> int:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logged, "write", fail)
+        get_log("test").info("lost")
+    get_log("test").info("kept")
+    assert [json.loads(line)["event"] for line in logged.getvalue().splitlines()] == ["kept"]
+
+
 @pytest.mark.gen_test(timeout=20)
 async def test_a_line_and_an_error_name_the_request_they_are_about(logged: io.StringIO, stack: Stack) -> None:
     """By REST each request has an id, on a websocket each message has one of its own."""

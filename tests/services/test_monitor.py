@@ -1,7 +1,7 @@
 """The monitor's figures: of all processes together, over time, and what is warned of."""
 
 import asyncio
-import logging
+import io
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -246,24 +246,24 @@ async def test_an_alert_stands_while_any_process_says_so(stack: Stack) -> None:
     assert await MonitorStore(stack.redis).alerts() == {}
 
 
-class HeldIsTold(logging.Handler):
-    """Lets whoever holds the loop know that it was told."""
+def _when_told(stream: io.StringIO, event: str) -> threading.Event:
+    """Set when a line of that name is written, by whichever thread."""
+    told, write = threading.Event(), stream.write
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.told = threading.Event()
+    def note(text: str) -> int:
+        if event in text:
+            told.set()
+        return write(text)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if "loop.held" in record.getMessage():
-            self.told.set()
+    stream.write = note  # type: ignore[method-assign]
+    return told
 
 
-async def test_pr_5_a_loop_that_is_held_is_told_with_what_holds_it(stack: Stack, logged: Any) -> None:
+async def test_pr_5_a_loop_that_is_held_is_told_with_what_holds_it(stack: Stack, logged: io.StringIO) -> None:
     """While it is held, by somebody else than the loop; the stack names the function, the metric has how long."""
-    handler = HeldIsTold()
-    logging.getLogger().addHandler(handler)
+    told = _when_told(logged, "loop.held")
     await _until_measured(stack)  # the loop runs, and is seen to
-    _hold_the_loop(handler.told)
+    _hold_the_loop(told)
     assert "_hold_the_loop" in logged.getvalue()
     await _until_measured(stack)
     assert _measured(stack)["+Inf"] > _measured(stack)["0.1"]
