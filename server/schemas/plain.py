@@ -12,6 +12,8 @@ from marshmallow.decorators import POST_DUMP, PRE_DUMP
 
 _REQUIRED = object()
 _COMPUTED = (fields.Constant, fields.Function, fields.Method)
+# Of this type a value is shown as it is.
+_AS_IT_IS = {fields.String: str, fields.Integer: int, fields.Float: float, fields.Boolean: bool}
 
 
 class NotPlain(Exception):
@@ -31,7 +33,13 @@ class Plain:
             for name, field in schema.load_fields.items()
         ]
         self._out = [
-            (field.data_key or name, field.attribute or name, field._serialize, field.dump_default)
+            (
+                field.data_key or name,
+                field.attribute or name,
+                _AS_IT_IS.get(type(field)),
+                field._serialize,
+                field.dump_default,
+            )
             for name, field in schema.dump_fields.items()
         ]
 
@@ -55,11 +63,13 @@ class Plain:
     def dump(self, data: dict[str, Any]) -> dict[str, Any]:
         """What `schema.dump` makes of a dict."""
         shown = {}
-        for key, name, serialize, default in self._out:
+        for key, name, as_it_is, serialize, default in self._out:
             value = data.get(name, missing)
             if value is missing:
                 value = default() if callable(default) else default
-            if value is not missing:
+            if type(value) is as_it_is:
+                shown[key] = value
+            elif value is not missing:
                 shown[key] = serialize(value, name, data)
         return shown
 
