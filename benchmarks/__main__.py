@@ -70,6 +70,7 @@ def show(rows: list[Row], asked: argparse.Namespace) -> None:
     print(markdown(rows) if asked.markdown else text(rows))
     if asked.json:
         found = has | {"rows": [row.as_json() for row in rows]}
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
         asked.json.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
