@@ -1,6 +1,7 @@
 """Log lines: events with fields, one shape for ours and for the libraries', mobiles masked in all of them."""
 
 import functools
+import json
 import logging
 import re
 import sys
@@ -58,7 +59,10 @@ def _escape(value: str) -> str:
 
 
 def _to_json(line: Any, **_: Any) -> str:
-    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a number of more than 64 bits, half of a surrogate pair
+        return json.dumps(line, default=str, skipkeys=True)
 
 
 class _Lines:
@@ -84,7 +88,7 @@ class _Lines:
 
 def set_up_logs(log_format: str, stream: TextIO = sys.stderr) -> None:
     """Send everything to `stream` as `json` or for a reader (`console`). Our own lines take no way through `logging`,
-    which costs twice as much as all else for a line."""
+    which would cost nearly as much again as a line does."""
     shared: list[Any] = [
         _name_request,
         structlog.stdlib.add_log_level,

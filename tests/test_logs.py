@@ -58,6 +58,13 @@ def test_a_log_that_cannot_be_written_stops_nobody(
     assert [json.loads(line)["event"] for line in logged.getvalue().splitlines()] == ["kept"]
 
 
+def test_a_line_that_json_has_no_form_for_is_written_nevertheless(logged: io.StringIO) -> None:
+    """Whoever writes it is not told of that, least of all by an exception."""
+    get_log("test").info("odd", number=2**70, text="\ud800", mobile="15400138000")
+    line = json.loads(logged.getvalue())
+    assert (line["number"], line["text"], line["mobile"]) == (2**70, "\ud800", "154****8000")
+
+
 @pytest.mark.gen_test(timeout=20)
 async def test_a_line_and_an_error_name_the_request_they_are_about(logged: io.StringIO, stack: Stack) -> None:
     """By REST each request has an id, on a websocket each message has one of its own."""
