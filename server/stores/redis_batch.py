@@ -1,4 +1,4 @@
-"""Atomic steps on one connection: what a turn of the loop asks for goes out in one write and comes back in order."""
+"""Atomic steps as they go to Redis and come back, and the exchange of those that replicas have to have."""
 
 import asyncio
 import re
@@ -22,16 +22,22 @@ _ASKING = hiredis.pack_command(("ASKING",))
 class Step:
     """One run of a script; `done` will have its answer, StoreUnavailable, or AskError: not run, ask another node."""
 
-    __slots__ = ("_arguments", "_key", "_source", "asking", "by_source", "done", "durable", "packed")
+    __slots__ = ("_arguments", "_command", "_key", "_source", "asking", "by_source", "done", "due", "durable")
 
     def __init__(self, script: tuple[str, str], keys: list[str], values: tuple[Any, ...], *, durable: bool) -> None:
         sha, self._source = script
         self._key = keys[0]
         self._arguments = (len(keys), *keys, *values)
-        self.packed: bytes = hiredis.pack_command(("EVALSHA", sha, *self._arguments))
+        self._command: bytes = hiredis.pack_command(("EVALSHA", sha, *self._arguments))
         self.durable = durable
         self.by_source = self.asking = False
         self.done: asyncio.Future[Any]
+        self.due: float  # by the loop's clock
+
+    @property
+    def packed(self) -> bytes:
+        """What to send. If it is `asking`, two replies come, of which the second counts."""
+        return _ASKING + self._command if self.asking else self._command
 
     @property
     def wait_key(self) -> str:
@@ -44,7 +50,7 @@ class Step:
             return  # The caller went away.
         if isinstance(reply, NoScriptError) and not self.by_source:
             self.by_source = True
-            self.packed = hiredis.pack_command(("EVAL", self._source, *self._arguments))
+            self._command = hiredis.pack_command(("EVAL", self._source, *self._arguments))
         elif isinstance(reply, AskError | StoreUnavailable):
             self.done.set_exception(reply)
         elif isinstance(reply, Exception):
@@ -56,11 +62,12 @@ class Step:
 class Command(Step):
     """One command that is no script; `done` will have its reply as Redis gives it."""
 
+    __slots__ = ()
+
     def __init__(self, command: tuple[Any, ...]) -> None:
-        self.packed = hiredis.pack_command(command)
+        self._command = hiredis.pack_command(command)
         self.durable = self.asking = False
         self.by_source = True  # there is nothing to send again
-        self.done: asyncio.Future[Any]
 
 
 def tag_of(key: str) -> str:
@@ -93,33 +100,25 @@ async def redis_faults() -> AsyncIterator[None]:
         raise unavailable(fault) from fault
 
 
-async def exchange(connection: AbstractConnection, steps: list[Step], replicas: int) -> None:
-    """Run `steps` and settle each; a durable one counts only when `replicas` replicas have it.
+async def exchange_durably(connection: AbstractConnection, steps: list[Step], replicas: int) -> None:
+    """Run durable `steps` and settle each: it counts only when `replicas` replicas have it.
 
     Whatever is raised may leave replies unread or come from a server that takes no writes: drop the connection.
     """
-    durable = [step for step in steps if step.durable and replicas]
-    sent = [_ASKING + step.packed if step.asking else step.packed for step in steps]
-    if durable:
-        sent.append(_pack_wait(durable[0], replicas))
+    sent = [*(step.packed for step in steps), _pack_wait(steps[0], replicas)]
     await connection.send_packed_command(b"".join(sent))
-    held, read_only = [], None
-    for step in steps:
-        reply = await _read(connection, skip=step.asking)
-        if isinstance(reply, ReadOnlyError):
-            read_only = reply
-        if step.durable and replicas:
-            held.append((step, reply))
-        else:
-            step.settle(reply)
-    if durable:
-        written = await _read(connection, skip=durable[0].asking)
-        copies = await _read(connection)
-        _confirm(held, enough=written == "OK" and isinstance(copies, int) and copies >= replicas)
+    replies = [await _read_reply_of(connection, step) for step in steps]
+    written = await _read_reply_of(connection, steps[0])
+    copies = await read_reply(connection)
+    enough = written == "OK" and isinstance(copies, int) and copies >= replicas
+    for step, reply in zip(steps, replies, strict=True):
+        failed = isinstance(reply, Exception)
+        step.settle(reply if enough or failed else StoreUnavailable("redis", "not replicated"))
     if again := [step for step in steps if not step.done.done()]:
-        await exchange(connection, again, replicas)
-    if read_only:
-        raise read_only
+        await exchange_durably(connection, again, replicas)
+    for reply in replies:
+        if isinstance(reply, ReadOnlyError):
+            raise reply
 
 
 def _pack_wait(step: Step, replicas: int) -> bytes:
@@ -130,18 +129,16 @@ def _pack_wait(step: Step, replicas: int) -> bytes:
     return (_ASKING if step.asking else b"") + write + wait
 
 
-def _confirm(held: list[tuple[Step, Any]], *, enough: bool) -> None:
-    for step, reply in held:
-        failed = isinstance(reply, Exception)
-        step.settle(reply if enough or failed else StoreUnavailable("redis", "not replicated"))
+async def _read_reply_of(connection: AbstractConnection, step: Step) -> Any:
+    if step.asking:
+        await read_reply(connection)
+    return await read_reply(connection)
 
 
-async def _read(connection: AbstractConnection, *, skip: bool = False) -> Any:
-    """The next reply, an error as a value; `skip` passes over one before it."""
-    if skip:
-        await _read(connection)
+async def read_reply(connection: AbstractConnection, wait_s: float | None = None) -> Any:
+    """The next reply, an error as a value."""
     try:
-        return await connection.read_response()
+        return await connection.read_response(timeout=wait_s, disconnect_on_error=False)
     except ResponseError as refusal:
         # Redis 6.2 wraps what a command inside a step met: "ERR Error running script (…): -READONLY …".
         return ReadOnlyError("READONLY") if "-READONLY " in str(refusal) else refusal
