@@ -68,7 +68,7 @@ class Line:
         try:
             while self.open or self._unread:
                 await self._take(await read_reply(self._connection, wait_s=inf))
-        except FAULTS as met:
+        except (*FAULTS, UnicodeError) as met:
             fault = met
         finally:
             self.break_off(fault)

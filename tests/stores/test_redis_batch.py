@@ -1,4 +1,4 @@
-"""Steps of one turn of the loop share a connection and a write, and nothing else."""
+"""Steps of one turn of the loop share a write, and all share a connection, and nothing else."""
 
 import asyncio
 import hashlib
@@ -22,8 +22,8 @@ _HOUR_US = 3_600_000_000
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Redis]:
-    redis = Redis(url, clock=FakeClock())
+async def opened(url: str, replicas: int = 0) -> AsyncIterator[Redis]:
+    redis = Redis(url, clock=FakeClock(), replicas=replicas)
     try:
         yield redis
     finally:
@@ -37,7 +37,9 @@ class Eavesdropper:
         self._far_port = port
         self.asked: list[bytes] = []
         self.connections = 0
+        self.hung_up = asyncio.Event()
         self.losing = False
+        self._answered: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "Eavesdropper":
@@ -51,6 +53,7 @@ class Eavesdropper:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._answered.append(writer)
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._far_port)
         for work in (self._ask(reader, far_writer), self._answer(far_reader, writer)):
             self._tasks.add(asyncio.create_task(work))
@@ -60,6 +63,15 @@ class Eavesdropper:
             self.asked.append(data)
             far.write(data)
         far.close()
+        self.hung_up.set()
+
+    def say(self, data: bytes) -> None:
+        """On the newest connection, though nobody asked."""
+        self._answered[-1].write(data)
+
+    def close(self) -> None:
+        """Hang up as a Redis does that takes a connection for idle."""
+        self._answered[-1].close()
 
     async def _answer(self, far: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (data := await far.read(1 << 20)) and not self.losing:
@@ -78,10 +90,10 @@ def limit(most: int = 1000) -> tuple[str, str]:
     return "enforce", orjson.dumps([(1, "rate", False, _HOUR_US, (most - 1) * _HOUR_US, "hour")]).decode()
 
 
-async def charge(redis: Redis, name: str) -> Any:
+async def charge(redis: Redis, name: str, *, durable: bool = False) -> Any:
     """A step that leaves a trace each time it runs."""
     keys, value = row(name)
-    return (await redis.run("limit", keys, orjson.dumps([value]).decode(), *limit()))[0]
+    return (await redis.run("limit", keys, orjson.dumps([value]).decode(), *limit(), durable=durable))[0]
 
 
 async def charges(redis: Redis, name: str) -> int:
@@ -105,6 +117,60 @@ async def test_steps_of_one_turn_go_out_in_one_write_on_one_connection(standalon
         found = await asyncio.gather(*(redis.run("rotate_session", *session(k), k, *successor) for k in keys))
         assert [dict(zip(flat[::2], flat[1::2], strict=True))["id"] for flat in found] == keys
         assert (len(between.asked), between.connections) == (1, 1)
+
+
+async def test_steps_of_many_turns_share_the_connection_and_each_gets_its_own_answer(
+    standalone_rig: StandaloneRig,
+) -> None:
+    """Whoever asks does not wait for the answers of those before."""
+    async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
+        await charge(redis, "warm")
+        asked = []
+        for number in range(300):
+            asked.append(asyncio.create_task(redis.call("ECHO", str(number))))
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*asked) == [str(number) for number in range(300)]
+        assert between.connections == 1
+
+
+async def test_a_connection_that_redis_closed_is_not_written_to(standalone_rig: StandaloneRig) -> None:
+    """No step pays for an idle connection's end."""
+    async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
+        await charge(redis, "warm")
+        between.close()
+        await between.hung_up.wait()
+        assert (await charge(redis, "after"))[0] == "ok"
+        assert between.connections == 2
+
+
+async def test_after_a_reply_that_nobody_asked_for_nothing_is_believed(standalone_rig: StandaloneRig) -> None:
+    """Every reply after it would be taken for another step's."""
+    async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
+        await charge(redis, "warm")
+        between.say(b"+stray\r\n")
+        await between.hung_up.wait()
+        assert await redis.call("ECHO", "mine") == "mine"
+        assert between.connections == 2
+
+
+@pytest.mark.parametrize("warm", [False, True])
+async def test_closing_waits_for_what_was_asked(standalone_rig: StandaloneRig, warm: bool) -> None:
+    """Also where the connection is still to be made."""
+    redis = Redis(standalone_rig.url, clock=FakeClock())
+    if warm:
+        await charge(redis, "warm")
+    asked = asyncio.create_task(charge(redis, "last"))
+    await asyncio.sleep(0)
+    await redis.aclose()
+    assert (await asked)[0] == "ok"
+
+
+async def test_a_reply_that_is_no_text_is_a_fault_and_not_a_silence(stack_redis: Redis) -> None:
+    """Whoever waits is told."""
+    await stack_redis.call("SETRANGE", "bits", 0, b"\xff\xfe")
+    with pytest.raises(StoreUnavailable, match="UnicodeDecodeError"):
+        await stack_redis.call("GET", "bits")
+    assert await stack_redis.call("ECHO", "after") == "after"
 
 
 async def test_a_step_that_fails_does_not_harm_its_neighbours(stack_redis: Redis) -> None:
@@ -152,17 +218,22 @@ async def test_a_fault_of_rows_stands_in_the_place_of_each(stack_redis: Redis) -
 
 
 async def test_redis_6_2_that_has_become_read_only_is_left(standalone_rig: StandaloneRig) -> None:
-    """It says so inside another error; the next step has a new connection, which may find the new master."""
+    """It says so inside another error; the next step has a new connection, which may find the new master, and not one
+    that lies about from before."""
     source = (
         "return redis.error_reply('ERR Error running script (call to f_1): @user_script:9: @user_script: 9: "
         "-READONLY You can\\'t write against a read only replica.')"
     )
-    async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
+    async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url, replicas=1) as redis:
         redis._scripts["wrapped"] = (hashlib.sha1(source.encode()).hexdigest(), source)
+        await charge(redis, "warm")
+        with pytest.raises(StoreUnavailable, match="not replicated"):
+            await charge(redis, "warm", durable=True)
+        assert between.connections == 2
         with pytest.raises(StoreUnavailable, match="READONLY"):
             await redis.run("wrapped", ["session:{a}"])
         await charge(redis, "after")
-        assert between.connections == 2
+        assert between.connections == 3
 
 
 async def test_a_caller_that_goes_away_harms_nobody(stack_redis: Redis) -> None:
@@ -209,15 +280,16 @@ async def test_a_crowd_is_split_and_all_are_served(stack_redis: Redis) -> None:
     assert {answer[0] for answer in await asyncio.gather(*crowd)} == {"ok"}
 
 
-async def test_when_all_connections_are_taken_a_step_is_refused_in_time(standalone_rig: StandaloneRig) -> None:
-    """Whoever waits is told within the limit of a call, however many wait; and then all is well again."""
+@pytest.mark.parametrize("durable", [False, True])
+async def test_when_redis_is_silent_all_steps_are_refused_in_time(standalone_rig: StandaloneRig, durable: bool) -> None:
+    """However many wait, and for a connection of their own as well; and then all is well again."""
     server = standalone_rig.servers[0]
-    async with opened(standalone_rig.url) as redis:
+    async with opened(standalone_rig.url, replicas=1) as redis:
         await charge(redis, "warm")
         server.pause()
         waiting = []
         for _ in range(150):  # one batch a turn, more than there are connections
-            waiting.append(asyncio.create_task(charge(redis, "w")))
+            waiting.append(asyncio.create_task(charge(redis, "w", durable=durable)))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         async with asyncio.timeout(1.5):
