@@ -25,7 +25,7 @@ class Client(asyncio.Protocol):
         self._buffer = b""
         self._running = False
         self.times: list[float] = []
-        self.wrong = 0
+        self.wrong, self.wrong_one = 0, b""  # how many answers were, and one of them
         self.on_rest: Callable[[Client], None] = lambda client: None
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -56,7 +56,7 @@ class Client(asyncio.Protocol):
         """Note one whole answer and go on."""
         self.times.append(perf_counter() - self._sent)
         if self._right not in answer:
-            self.wrong += 1
+            self.wrong, self.wrong_one = self.wrong + 1, answer
         if self._running:
             self.ask()
         else:

@@ -26,6 +26,7 @@ class Sample:
     p50_ms: float
     p99_ms: float
     wrong: int
+    wrong_one: bytes = b""
 
 
 async def connect(
@@ -113,7 +114,8 @@ async def pace(
 
 def _sample(times: list[float], seconds: float, clients: Sequence[Client]) -> Sample:
     wrong = sum(client.wrong for client in clients)
-    return Sample(len(times) / seconds, percentile(times, 50) * 1000, percentile(times, 99) * 1000, wrong)
+    one = next((client.wrong_one for client in clients if client.wrong), b"")
+    return Sample(len(times) / seconds, percentile(times, 50) * 1000, percentile(times, 99) * 1000, wrong, one)
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

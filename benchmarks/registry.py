@@ -248,7 +248,7 @@ def p99s(when: str, times: dict[str, list[float]]) -> Figures:
 def right(sample: Sample) -> Sample:
     """What was answered wrong is no figure."""
     if sample.wrong:
-        raise RuntimeError(f"{sample.wrong} wrong answers")
+        raise RuntimeError(f"{sample.wrong} wrong answers, as {sample.wrong_one!r}")
     return sample
 
 

@@ -102,7 +102,8 @@ async def _round(rival: Rival, seconds: float) -> tuple[Sample, float]:
 def _warn(what: str, seen: Sequence[Rounds]) -> None:
     for rounds in seen:
         if wrong := sum(sample.wrong for sample in rounds.samples):
-            print(f"{what}: {wrong} answers of {rounds.name} were not what they should be", file=sys.stderr)
+            one = next(sample.wrong_one for sample in rounds.samples if sample.wrong)
+            print(f"{what}: {wrong} answers of {rounds.name} are not as they should be: {one!r}", file=sys.stderr)
         if 0 < statistics.median(rounds.busy) < BUSY:
             print(f"{what}: {rounds.name} did not have its core for itself; compare the CPU", file=sys.stderr)
 
