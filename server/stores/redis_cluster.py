@@ -9,7 +9,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import AskError, MovedError
 
 from server.errors import StoreUnavailable
-from server.stores.redis_batch import FAULTS, Step, redis_faults, why
+from server.stores.redis_batch import Step, redis_faults
 from server.stores.redis_nodes import CONNECTIONS, Node, pool_options
 from server.stores.redis_url import Address
 
@@ -59,11 +59,11 @@ class Cluster:
         return aioredis.Redis.from_pool(self._open_pool(place or self._anyone(), 2, longest_wait_s))
 
     async def aclose(self) -> None:
-        if self._learning:
-            self._learning.cancel()
-            await asyncio.wait({self._learning})
         for node in self._known.values():
             await node.aclose()
+        if self._learning:  # last: what ended just now may have wanted a new table
+            self._learning.cancel()
+            await asyncio.wait({self._learning})
 
     async def _at(self, key: str | None, work: _Work) -> Any:
         """`work` on the node that has `key`. A redirection says that nothing was run, so following it is safe."""
@@ -128,13 +128,13 @@ class Cluster:
     async def _read_table(self) -> None:
         if self._slots:
             await asyncio.sleep(_PAUSE_S)
-        for place in sorted({*self._masters, *self._seeds}, key=self._is_suspect):
+        for place in sorted(dict.fromkeys([*self._masters, *self._seeds]), key=self._is_suspect):
             try:
                 async with asyncio.timeout(_ASK_TIMEOUT_S):
                     self._take_table(await self._node(place).call(("CLUSTER", "SLOTS"), {}), place[0])
                 return
-            except FAULTS as fault:
-                self._why = why(fault)
+            except (StoreUnavailable, TimeoutError) as fault:
+                self._why = str(fault) or "silent"
 
     def _is_suspect(self, place: _Place) -> bool:
         return place in self._known and self._known[place].suspect

@@ -1,8 +1,7 @@
 """One Redis server and its connections, and where it is: at an address, or where the Sentinels say."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from redis import asyncio as aioredis
@@ -11,6 +10,7 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 
+from server.errors import StoreUnavailable
 from server.stores.redis_batch import CALL_TIMEOUT_S, FAULTS, Command, Step, exchange_durably, unavailable
 from server.stores.redis_line import Line
 from server.stores.redis_url import Address
@@ -47,27 +47,26 @@ class Node:
 
     def __init__(self, pool: aioredis.ConnectionPool, replicas: int) -> None:
         self.client = aioredis.Redis.from_pool(pool)  # which closes the pool with itself
+        self.suspect = False  # whether it failed when last asked
+        self._closed = False
         self._pool = pool
         self._replicas = replicas
-        self._waiting: list[Step] = []
         self._line: Line | None = None
-        self._opening = asyncio.Lock()
-        self._failed = False
+        self._durable: list[Step] = []
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def suspect(self) -> bool:
-        """Whether it failed when last asked."""
-        answering = self._line and self._line.answering
-        return self._failed if answering is None else not answering
 
     def submit(self, step: Step, *, asking: bool = False) -> asyncio.Future[Any]:
         """Its `done`, sure to be settled within CALL_TIMEOUT_S. `asking`: the slot is just moving to this node."""
+        if self._closed:
+            raise StoreUnavailable("redis", "closed")
         loop = asyncio.get_running_loop()
         step.done, step.asking, step.due = loop.create_future(), asking, loop.time() + CALL_TIMEOUT_S
-        if not self._waiting:
-            self._start(self._send_waiting())
-        self._waiting.append(step)
+        if step.durable and self._replicas:
+            if not self._durable:
+                self._start(self._send_durable())
+            self._durable.append(step)
+        else:
+            self._open_line().take(step)
         return step.done
 
     async def call(self, command: tuple[Any, ...], reading: dict[str, bool], *, asking: bool = False) -> Any:
@@ -78,67 +77,54 @@ class Node:
 
     async def aclose(self) -> None:
         """Close all connections once what is under way has ended."""
+        self._closed = True
+        if self._line and self._line.open:
+            self._line.leave()
         while self._tasks:
-            if self._line:
-                self._line.leave()
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._tasks)
         await self.client.aclose()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
-    async def _send_waiting(self) -> None:
+    def _open_line(self) -> Line:
+        """That of now, or a new one."""
+        if self._line is None or not self._line.open:
+            self._line = Line(self._pool, self._hear)
+            self._start(self._line.run())
+        return self._line
+
+    def _hear(self, answering: bool) -> None:
+        self.suspect = not answering
+
+    async def _send_durable(self) -> None:
+        steps, self._durable = [step for step in self._durable if not step.done.done()], []
+        batches = [steps[start : start + LONGEST_BATCH] for start in range(0, len(steps), LONGEST_BATCH)]
+        await asyncio.gather(*(self._run_durable(batch) for batch in batches))
+
+    async def _run_durable(self, steps: list[Step]) -> None:
         """Whatever happens, every step is settled, and none is sent a second time."""
-        waiting, self._waiting = [step for step in self._waiting if not step.done.done()], []
-        if self._replicas and (durable := [step for step in waiting if step.durable]):
-            for start in range(0, len(durable), LONGEST_BATCH):
-                self._start(self._send_durable(durable[start : start + LONGEST_BATCH]))
-            waiting = [step for step in waiting if not step.durable]
-        if not waiting:
-            return
-        line = self._line if self._line and self._line.open else None
-        if line is None:
-            async with self._faults_of(waiting):
-                line = await self._open_line()
-        if line:
-            await line.send(waiting)
-
-    async def _open_line(self) -> Line:
-        async with self._opening:
-            if self._line is None or not self._line.open:
-                self._failed, self._line = self.suspect, None
-                # What lies there may lead to where the last line led: to a server that is gone, or a master no more.
-                await self._pool.disconnect(inuse_connections=False)
-                connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-                self._line = Line(self._pool, connection, self._start)
-            return self._line
-
-    async def _send_durable(self, steps: list[Step]) -> None:
-        async with self._faults_of(steps):
-            connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-            try:
-                await exchange_durably(connection, steps, self._replicas)
-            except BaseException as fault:
-                await connection.disconnect(nowait=True)
-                if isinstance(fault, ReadOnlyError):
-                    await self._pool.disconnect(inuse_connections=False)
-                raise
-            finally:
-                await self._pool.release(connection)
-
-    @asynccontextmanager
-    async def _faults_of(self, steps: list[Step]) -> AsyncIterator[None]:
-        """What goes wrong here is the answer to those of `steps` that have none."""
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                yield
+                await self._exchange(steps)
         except FAULTS as fault:
-            self._failed = True
             for step in steps:
                 step.settle(unavailable(fault))
+
+    async def _exchange(self, steps: list[Step]) -> None:
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            await exchange_durably(connection, steps, self._replicas)
+        except BaseException as fault:
+            await connection.disconnect(nowait=True)
+            if isinstance(fault, ReadOnlyError):  # A master no more; the next connection may find the new one.
+                await self._pool.disconnect(inuse_connections=False)
+                return
+            raise
+        finally:
+            await self._pool.release(connection)
 
 
 class OneServer:

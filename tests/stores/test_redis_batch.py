@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
@@ -38,7 +38,8 @@ class Eavesdropper:
         self.asked: list[bytes] = []
         self.connections = 0
         self.hung_up = asyncio.Event()
-        self.losing = False
+        self.losing = self.silent = False
+        self.slow_by_s = 0.0
         self._answered: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -59,9 +60,10 @@ class Eavesdropper:
             self._tasks.add(asyncio.create_task(work))
 
     async def _ask(self, reader: asyncio.StreamReader, far: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1 << 20):
-            self.asked.append(data)
-            far.write(data)
+        with suppress(ConnectionError):  # left in the middle of an answer
+            while data := await reader.read(1 << 20):
+                self.asked.append(data)
+                far.write(data)
         far.close()
         self.hung_up.set()
 
@@ -69,15 +71,23 @@ class Eavesdropper:
         """On the newest connection, though nobody asked."""
         self._answered[-1].write(data)
 
-    def close(self) -> None:
-        """Hang up as a Redis does that takes a connection for idle."""
-        self._answered[-1].close()
+    def end(self) -> None:
+        """Say no more, as a Redis that takes a connection for idle; `hung_up` is set when the other side hangs up."""
+        self._answered[-1].write_eof()
 
     async def _answer(self, far: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (data := await far.read(1 << 20)) and not self.losing:
-            writer.write(data)
-        writer.write(data[: len(data) // 2])  # half of the answers, the last one torn
+            await asyncio.sleep(self.slow_by_s)
+            if not self.silent:
+                writer.write(data)
+        if data:
+            writer.write(data[: len(data) // 2])  # half of the answers, the last one torn
         writer.close()
+
+    def deafen(self) -> Any:
+        """Take nothing more from the newest connection, until what is returned is told to `resume_reading`."""
+        self._answered[-1].transport.pause_reading()  # type: ignore[attr-defined]
+        return self._answered[-1].transport
 
 
 def row(name: str) -> tuple[list[str], Any]:
@@ -137,7 +147,7 @@ async def test_a_connection_that_redis_closed_is_not_written_to(standalone_rig: 
     """No step pays for an idle connection's end."""
     async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
         await charge(redis, "warm")
-        between.close()
+        between.end()
         await between.hung_up.wait()
         assert (await charge(redis, "after"))[0] == "ok"
         assert between.connections == 2
@@ -297,6 +307,43 @@ async def test_when_redis_is_silent_all_are_refused_in_time(standalone_rig: Stan
         assert {type(one) for one in done} == {StoreUnavailable}
         server.resume()
         assert (await charge(redis, "v"))[0] == "ok"
+
+
+async def test_after_a_silence_a_slow_connection_is_made_though_everybody_asks_at_once(
+    standalone_rig: StandaloneRig,
+) -> None:
+    """Its making is nobody's own, so it does not end with the patience of whoever asked first."""
+    async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
+        between.silent = True
+        with pytest.raises(StoreUnavailable):
+            await charge(redis, "warm")
+        between.silent, between.slow_by_s = False, 0.05
+        asked: list[asyncio.Task[Any]] = []
+        async with asyncio.timeout(5):
+            while not any(one.done() and not one.exception() for one in asked):
+                asked.append(asyncio.create_task(charge(redis, "all")))
+                await asyncio.sleep(0.005)
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def test_a_redis_that_reads_no_more_is_left_and_nobody_waits_for_it(standalone_rig: StandaloneRig) -> None:
+    """Neither those who asked, nor those who ask then, nor whoever closes."""
+    async with Eavesdropper(standalone_rig.servers[0].port) as between, opened(between.url) as redis:
+        await charge(redis, "warm")
+        deaf = between.deafen()
+        much = (redis.call("ECHO", "x" * 100_000) for _ in range(200))
+        assert {type(one) for one in await asyncio.gather(*much, return_exceptions=True)} == {StoreUnavailable}
+        assert (await charge(redis, "after"))[0] == "ok"
+        await redis.aclose()
+        deaf.resume_reading()
+        await between.hung_up.wait()
+
+
+async def test_one_connection_in_the_pool_is_enough(standalone_rig: StandaloneRig) -> None:
+    """The kept one is beside it."""
+    async with opened(f"{standalone_rig.url}?max_connections=1") as redis:
+        await charge(redis, "first")
+        await redis.require_usable()
 
 
 @pytest.fixture

@@ -139,6 +139,14 @@ async def test_a_node_of_a_cluster_does_not_pass_for_a_redis_of_its_own(cluster_
         node.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
+async def test_a_node_of_the_address_that_is_gone_is_passed_over(cluster_rig: ClusterRig) -> None:
+    """The first question is answered, by the others."""
+    scheme, _, hosts = cluster_rig.url.partition("://")
+    redis = Redis(f"{scheme}://127.0.0.1:1,{hosts}", clock=FakeClock())
+    await redis.require_usable()
+    await redis.aclose()
+
+
 async def test_a_step_follows_its_slot_to_another_node(cluster_rig: ClusterRig) -> None:
     """While the slot is moving (ASK) and after it has moved (MOVED); it is run once."""
     async with opened(cluster_rig) as redis:
