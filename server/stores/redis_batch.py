@@ -116,7 +116,7 @@ async def exchange_durably(connection: AbstractConnection, steps: list[Step], re
         step.settle(reply if enough or failed else StoreUnavailable("redis", "not replicated"))
     if again := [step for step in steps if not step.done.done()]:
         await exchange_durably(connection, again, replicas)
-    for reply in replies:
+    for reply in (*replies, written):
         if isinstance(reply, ReadOnlyError):
             raise reply
 
@@ -138,7 +138,8 @@ async def _read_reply_of(connection: AbstractConnection, step: Step) -> Any:
 async def read_reply(connection: AbstractConnection, wait_s: float | None = None) -> Any:
     """The next reply, an error as a value."""
     try:
-        return await connection.read_response(timeout=wait_s, disconnect_on_error=False)
+        # Not the connection's own method: that of Sentinels' hangs up at READONLY, before the replies behind it.
+        return await AbstractConnection.read_response(connection, timeout=wait_s, disconnect_on_error=False)
     except ResponseError as refusal:
         # Redis 6.2 wraps what a command inside a step met: "ERR Error running script (…): -READONLY …".
         return ReadOnlyError("READONLY") if "-READONLY " in str(refusal) else refusal

@@ -35,6 +35,7 @@ class Cluster:
         self._learning: asyncio.Task[None] | None = None
         self._turn = 0
         self._why = ""
+        self._closed = False
 
     async def run(self, key: str, step: Step) -> Any:
         async def work(node: Node, asking: bool) -> Any:
@@ -59,6 +60,7 @@ class Cluster:
         return aioredis.Redis.from_pool(self._open_pool(place or self._anyone(), 2, longest_wait_s))
 
     async def aclose(self) -> None:
+        self._closed = True
         for node in self._known.values():
             await node.aclose()
         if self._learning:  # last: what ended just now may have wanted a new table
@@ -102,6 +104,8 @@ class Cluster:
 
     def _node(self, place: _Place) -> Node:
         if place not in self._known:
+            if self._closed:
+                raise StoreUnavailable("redis", "closed")
             self._known[place] = Node(self._open_pool(place, CONNECTIONS, None), self._replicas)
         return self._known[place]
 

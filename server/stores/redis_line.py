@@ -10,7 +10,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import ConnectionError as ConnectionFault
 from redis.exceptions import ReadOnlyError
 
-from server.stores.redis_batch import CALL_TIMEOUT_S, FAULTS, Step, read_reply, unavailable
+from server.stores.redis_batch import CALL_TIMEOUT_S, Step, read_reply, unavailable
 
 _SPARE_S = 0.05  # one that has less time left, as the connection was long in the making, is not sent any more
 
@@ -22,7 +22,7 @@ class Line:
     would be late as well, and Redis is spared the work that nobody waits for.
     """
 
-    def __init__(self, pool: aioredis.ConnectionPool, told: Callable[[bool], None]) -> None:
+    def __init__(self, pool: aioredis.ConnectionPool, told: Callable[["Line", bool], None]) -> None:
         """A connection like those of `pool`, but not one of them: it is never given to others.
 
         `told` hears True at the first reply, False if a step had none."""
@@ -55,7 +55,7 @@ class Line:
             async with asyncio.TaskGroup() as group:
                 for work in (self._write(), self._read(), self._wait_for_end()):
                     group.create_task(self._close_after(work))
-        except* (*FAULTS, UnicodeError) as met:
+        except* Exception as met:
             fault = met.exceptions[0]
         finally:
             self.open = False
@@ -74,7 +74,7 @@ class Line:
     def _tell_all(self, fault: Exception) -> None:
         """What waits may have happened or not."""
         if waiting := [*self._unread, *self._unsent]:
-            self._told(False)
+            self._told(self, False)
         for step in waiting:
             step.settle(unavailable(fault))
 
@@ -84,8 +84,6 @@ class Line:
             await self._awake.wait()
             self._awake.clear()
             steps, self._unsent = self._in_time(self._unsent), []
-            if not self._connection.is_connected:  # redis-py would connect anew, beside whoever reads
-                raise ConnectionFault("closed")
             if steps:
                 self._unread.extend(steps)
                 self._watch()
@@ -115,7 +113,7 @@ class Line:
     def _settle(self, step: Step, reply: Any) -> None:
         if not self._heard:
             self._heard = True
-            self._told(True)
+            self._told(self, True)
         step.settle(reply)
         if not step.done.done():  # A script that it does not know: sent again, as source.
             self.take(step)
@@ -127,6 +125,7 @@ class Line:
         raise await self._over
 
     def _end(self, fault: Exception) -> None:
+        self.open = False
         if not self._over.done():
             self._over.set_result(fault)
 

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 
 from server.errors import StoreUnavailable
-from server.stores.redis_batch import CALL_TIMEOUT_S, FAULTS, Command, Step, exchange_durably, unavailable
+from server.stores.redis_batch import CALL_TIMEOUT_S, Command, Step, exchange_durably, unavailable
 from server.stores.redis_line import Line
 from server.stores.redis_url import Address
 
@@ -96,8 +96,9 @@ class Node:
             self._start(self._line.run())
         return self._line
 
-    def _hear(self, answering: bool) -> None:
-        self.suspect = not answering
+    def _hear(self, line: Line, answering: bool) -> None:
+        if line is self._line:  # and not one that was left
+            self.suspect = not answering
 
     async def _send_durable(self) -> None:
         steps, self._durable = [step for step in self._durable if not step.done.done()], []
@@ -109,7 +110,7 @@ class Node:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await self._exchange(steps)
-        except FAULTS as fault:
+        except Exception as fault:
             for step in steps:
                 step.settle(unavailable(fault))
 

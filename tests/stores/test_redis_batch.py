@@ -175,12 +175,17 @@ async def test_closing_waits_for_what_was_asked(standalone_rig: StandaloneRig, w
     assert (await asked)[0] == "ok"
 
 
-async def test_a_reply_that_is_no_text_is_a_fault_and_not_a_silence(stack_redis: Redis) -> None:
+@pytest.mark.parametrize("durable", [False, True])
+async def test_a_reply_that_is_no_text_is_a_fault_and_not_a_silence(
+    standalone_rig: StandaloneRig, durable: bool
+) -> None:
     """Whoever waits is told."""
-    await stack_redis.call("SETRANGE", "bits", 0, b"\xff\xfe")
-    with pytest.raises(StoreUnavailable, match="UnicodeDecodeError"):
-        await stack_redis.call("GET", "bits")
-    assert await stack_redis.call("ECHO", "after") == "after"
+    source = "return string.char(255)"
+    async with opened(standalone_rig.url, replicas=1) as redis:
+        redis._scripts["bits"] = (hashlib.sha1(source.encode()).hexdigest(), source)
+        with pytest.raises(StoreUnavailable, match="UnicodeDecodeError"):
+            await redis.run("bits", ["session:{a}"], durable=durable)
+        assert await redis.call("ECHO", "after") == "after"
 
 
 async def test_a_step_that_fails_does_not_harm_its_neighbours(stack_redis: Redis) -> None:
