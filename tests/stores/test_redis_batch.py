@@ -296,7 +296,7 @@ async def test_a_crowd_is_split_and_all_are_served(stack_redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("durable", [False, True])
-async def test_when_redis_is_silent_all_are_refused_in_time(standalone_rig: StandaloneRig, durable: bool) -> None:
+async def test_st_2_a_silent_redis_refuses_all_in_time(standalone_rig: StandaloneRig, durable: bool) -> None:
     """However many wait, and for a connection of their own as well; and then all is well again."""
     server = standalone_rig.servers[0]
     async with opened(standalone_rig.url, replicas=1) as redis:
