@@ -103,7 +103,7 @@ class Redis:
         for at, answer in zip(group, found, strict=True):
             answers[at] = answer
 
-    async def call(self, *command: str | int | float | bytes, **reading: bool) -> Any:
+    async def call(self, *command: str | int | float, **reading: bool) -> Any:
         """Run one command; `reading` is for redis-py's parser of its reply."""
         self._require_open()
         return await self._nodes.call(_key_of(command), command, reading)
